@@ -1,0 +1,45 @@
+//! Apply: the only writer of state.
+//!
+//! One batch of orders is one transaction; an event that is no order event has a transaction of
+//! its own. Functions here take that open transaction and say what became of the event.
+
+use crate::domain::hold::HoldReason;
+use crate::policy::Policy;
+
+/// What became of one event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It changed the books.
+    Applied {
+        /// Keys (see [`HoldReason::waits_for`]) whose held messages may now be applied.
+        releases: Vec<String>,
+    },
+    /// The same identity with the same content stands already.
+    Duplicate,
+    /// It cannot be applied, or not yet.
+    Held(HoldReason),
+}
+
+/// What every applying function may look at besides the database.
+#[derive(Clone, Copy)]
+pub struct Scope<'a> {
+    /// The dated rules.
+    pub policy: &'a Policy,
+}
+
+/// Why an event could not be handled at all; the transaction rolls back.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] crate::store::StoreError),
+    /// An amount left the range of money.
+    #[error(transparent)]
+    Money(#[from] crate::domain::money::MoneyError),
+}
+
+impl From<sqlx::Error> for ApplyError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
+}

@@ -1,0 +1,3 @@
+//! The `zhibao` command.
+
+fn main() {}

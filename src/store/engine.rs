@@ -1,0 +1,44 @@
+//! What differs between the database engines.
+
+use std::path::Path;
+
+use sqlx::{AnyConnection, AnyPool, Executor, Row};
+
+use super::StoreError;
+
+/// Numbered migrations of the embedded engine.
+pub(super) static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// Takes SQLite's one writer lock at once, so that a batch never fails half-way on it.
+pub(super) const BEGIN_WRITE: &str = "BEGIN IMMEDIATE";
+
+pub(super) fn sqlite_url(path: &Path) -> String {
+    format!("sqlite://{}?mode=rwc", path.display())
+}
+
+/// Settings of every session.
+pub(super) async fn prepare_session(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
+    connection
+        .execute(
+            "pragma journal_mode = wal; pragma synchronous = full; pragma busy_timeout = 10000; \
+             pragma foreign_keys = on; pragma cache_size = -16000; pragma temp_store = memory",
+        )
+        .await?;
+    Ok(())
+}
+
+/// Refuses settings that could lose a committed transaction.
+pub(super) async fn check_durability(pool: &AnyPool) -> Result<(), StoreError> {
+    let row = sqlx::query("select cast(synchronous as bigint) as level from pragma_synchronous")
+        .fetch_one(pool)
+        .await?;
+    let level: i64 = row.try_get("level")?;
+    if level < 2 {
+        return Err(StoreError::Unsafe {
+            name: "synchronous",
+            expected: "FULL (2) or EXTRA (3)",
+            found: level.to_string(),
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,111 @@
+//! The database: opening it, its migrations, and one module of SQL per subject.
+//!
+//! SQL is written once for SQLite and PostgreSQL, through sqlx's `Any` driver: `$1` placeholders,
+//! integers (`BIGINT`) for money, time and booleans, `TEXT` for codes, bytes for blobs,
+//! `insert … on conflict`. What differs between the engines stands in [`engine`]. Functions here
+//! take the open transaction; only [`Database::begin`] begins one.
+
+pub mod engine;
+pub mod outbox;
+
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::{Any, AnyPool, Transaction};
+
+/// The open transaction that every store function takes.
+pub type Tx = Transaction<'static, Any>;
+
+/// The state database.
+#[derive(Clone)]
+pub struct Database {
+    writer: AnyPool,
+    reader: AnyPool,
+}
+
+/// Why the database cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The engine failed.
+    #[error("database: {0}")]
+    Sql(#[from] sqlx::Error),
+    /// The schema is older or newer than this program, and cannot be brought up to date.
+    #[error("database schema: {0}; run the program version that the database names")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// The data folder cannot be used.
+    #[error("data folder {path}: {source}")]
+    Folder {
+        /// The folder.
+        path: String,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// A setting that risks committed data.
+    #[error("database setting {name}: expected {expected}, found {found}; the start is refused")]
+    Unsafe {
+        /// The setting.
+        name: &'static str,
+        /// What is needed.
+        expected: &'static str,
+        /// What the database says.
+        found: String,
+    },
+    /// A stored value that no version of this program wrote.
+    #[error("stored {what}: {detail}")]
+    Damaged {
+        /// Table and column.
+        what: &'static str,
+        /// What is wrong.
+        detail: String,
+    },
+}
+
+impl Database {
+    /// Opens (and where needed creates) the database in a data folder and brings it up to date.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the folder, the engine, its settings or its schema do not permit it.
+    pub async fn open(folder: &std::path::Path) -> Result<Self, StoreError> {
+        std::fs::create_dir_all(folder)
+            .map_err(|source| StoreError::Folder { path: folder.display().to_string(), source })?;
+        Self::connect(&engine::sqlite_url(&folder.join("state.db"))).await
+    }
+
+    async fn connect(url: &str) -> Result<Self, StoreError> {
+        sqlx::any::install_default_drivers();
+        let options: AnyConnectOptions = url.parse()?;
+        let writer = AnyPoolOptions::new()
+            .max_connections(1)
+            .after_connect(|connection, _| Box::pin(engine::prepare_session(connection)))
+            .connect_with(options.clone())
+            .await?;
+        engine::MIGRATIONS.run(&writer).await?;
+        engine::check_durability(&writer).await?;
+        let reader = AnyPoolOptions::new()
+            .max_connections(4)
+            .after_connect(|connection, _| Box::pin(engine::prepare_session(connection)))
+            .connect_with(options)
+            .await?;
+        Ok(Self { writer, reader })
+    }
+
+    /// Begins the one writing transaction; others wait for it.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`] where the engine refuses.
+    pub async fn begin(&self) -> Result<Tx, StoreError> {
+        Ok(self.writer.begin_with(engine::BEGIN_WRITE).await?)
+    }
+
+    /// Begins a read-only snapshot.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`] where the engine refuses.
+    pub async fn snapshot(&self) -> Result<Tx, StoreError> {
+        Ok(self.reader.begin().await?)
+    }
+
+    /// Closes all connections.
+    pub async fn close(&self) {
+        self.reader.close().await;
+        self.writer.close().await;
+    }
+}
