@@ -151,7 +151,9 @@ pub enum LogError {
         next: u64,
     },
     /// Somebody else appended from the same intake source in between.
-    #[error("intake source {source_name}: expected {expected} records appended before, found {found}")]
+    #[error(
+        "intake source {source_name}: expected {expected} records appended before, found {found}"
+    )]
     MarkMoved {
         /// The source.
         source_name: String,

@@ -45,11 +45,8 @@ pub(super) async fn extents(log: &EmbeddedLog, topic: &str) -> Result<Vec<Extent
     if found.is_empty() {
         return Err(LogError::TopicUnknown { topic: topic.to_owned() });
     }
-    let extent = |row: &Partition| Extent {
-        partition: row.partition,
-        first: row.first,
-        next: row.next,
-    };
+    let extent =
+        |row: &Partition| Extent { partition: row.partition, first: row.first, next: row.next };
     Ok(found.iter().map(extent).collect())
 }
 
@@ -72,8 +69,16 @@ pub(super) async fn read(
             next: partition.next,
         });
     }
-    let Some(span) = span(&mut tx, partition, place.from, bytes_max).await? else {
+    if place.from == partition.next {
         return Ok(Batch::default());
+    }
+    let Some(span) = span(&mut tx, partition, place.from, bytes_max).await? else {
+        return Err(LogError::Damaged {
+            topic: place.topic.to_owned(),
+            partition: place.partition,
+            offset: place.from,
+            detail: "expected a batch, found none".to_owned(),
+        });
     };
     let rows = sqlx::query(
         "select first_offset, next_offset, received_at, feed, header_digest, raw_bytes, bytes \
@@ -133,9 +138,6 @@ async fn span(
     .bind(ROWS_MAX)
     .fetch_all(&mut **tx)
     .await?;
-    if from == partition.next {
-        return Ok(None);
-    }
     let mut span: Option<Span> = None;
     for row in rows {
         let first: i64 = row.try_get("first_offset")?;
@@ -180,12 +182,14 @@ fn unpack(rows: &[AnyRow], wanted: Wanted, raw_bytes: usize) -> Result<Batch, Fa
     let mut decompressor =
         Decompressor::new().map_err(|error| damaged(wanted.from, error.to_string()))?;
     let mut taken = 0;
-    let mut expected = None;
+    let mut expected: Option<u64> = None;
     for row in rows {
         let first: u64 = number(row, "first_offset")?;
         let next: u64 = number(row, "next_offset")?;
-        if expected.is_some_and(|expected| expected != first) {
-            return Err(damaged(first, format!("expected to follow position {expected:?}")));
+        let follows = expected.map_or(first <= wanted.from, |expected| expected == first);
+        if !follows {
+            let expected = expected.unwrap_or(wanted.from);
+            return Err(damaged(first, format!("expected a batch with position {expected}")));
         }
         expected = Some(next);
         let size = number(row, "raw_bytes")?;
@@ -213,8 +217,10 @@ fn unpack(rows: &[AnyRow], wanted: Wanted, raw_bytes: usize) -> Result<Batch, Fa
 }
 
 fn header_index(headers: &mut Vec<Headers>, row: &AnyRow) -> Result<u32, Fault> {
-    let feed = FeedId::new(row.try_get("feed")?)
-        .map_err(|error| sqlx::Error::ColumnDecode { index: "feed".into(), source: error.into() })?;
+    let feed = FeedId::new(row.try_get("feed")?).map_err(|error| sqlx::Error::ColumnDecode {
+        index: "feed".into(),
+        source: error.into(),
+    })?;
     let header = Headers { feed, header_digest: digest(row, "header_digest")? };
     let place = headers.iter().position(|known| *known == header).unwrap_or_else(|| {
         headers.push(header);
