@@ -7,5 +7,6 @@ pub mod apply;
 pub mod domain;
 pub mod log;
 pub mod normalize;
+pub mod orders;
 pub mod policy;
 pub mod store;
