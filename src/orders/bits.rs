@@ -46,6 +46,11 @@ impl<'a> Reader<'a> {
         self.bytes.is_empty()
     }
 
+    /// All bytes that are left.
+    pub(super) const fn rest(self) -> &'a [u8] {
+        self.bytes
+    }
+
     pub(super) fn take(&mut self, length: usize) -> Result<&'a [u8], CodecError> {
         let Some((head, rest)) = self.bytes.split_at_checked(length) else {
             let found = self.bytes.len() as u64;

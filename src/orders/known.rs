@@ -79,11 +79,11 @@ impl KnownSet {
     }
 
     /// Forgets every entry that `keep` does not keep, and gives the memory back.
-    pub(super) fn retain(&mut self, keep: impl Fn(Entry) -> bool) {
+    pub(super) fn retain(&mut self, keep: impl Fn(u64, Entry) -> bool) {
         for table in &mut self.tables {
             let old = std::mem::take(table);
             let kept: Vec<_> =
-                old.slots.into_iter().filter(|slot| slot[13] != 0 && keep(unpack(slot))).collect();
+                old.slots.into_iter().filter(|slot| slot[13] != 0 && keep(fingerprint_of(slot), unpack(slot))).collect();
             self.len = self.len + kept.len() - old.used;
             table.slots = vec![[0; ENTRY_BYTES]; kept.len() * 16 / LOAD_OF_16 + 1];
             kept.into_iter().for_each(|slot| table.insert(slot));
@@ -193,7 +193,7 @@ mod tests {
                 set.put(spread(key), entry(number));
                 map.insert(spread(key), entry(number));
             }
-            set.retain(|entry| entry.slot != gone);
+            set.retain(|_, entry| entry.slot != gone);
             map.retain(|_, entry| entry.slot != gone);
             prop_assert_eq!(set.len(), map.len());
             for key in 0..400 {

@@ -11,9 +11,12 @@ pub mod columns;
 pub mod effects;
 pub mod identity;
 mod ids;
+pub mod index;
 mod known;
+pub mod late;
 pub mod order;
 pub mod resolve;
+pub mod seal;
 pub mod segment;
 pub mod shard;
 

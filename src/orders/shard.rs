@@ -304,20 +304,37 @@ impl Shard {
         done
     }
 
-    /// Forgets a day that the database has closed.
-    pub fn close(&mut self, day: Day, phase: Phase, next_ordinal: u32) {
-        if let Some(state) = self.days.get(&day).copied()
-            && state.phase == Phase::Open
-        {
-            let gone = |e: Entry| e.state & mark::EARLY == 0 && e.slot == state.slot;
-            let known = &mut self.known;
-            let prints = &self.settings.fingerprints;
-            self.amended.retain(|_, order| {
-                let id = order.id().map(|id| prints.of(id.as_str()));
-                id.and_then(|print| known.get(print)).is_some_and(|entry| !gone(entry))
-            });
-            known.retain(|entry| !gone(entry));
+    /// Orders without acceptance whose first event happened on `day` or before, with messages:
+    /// what a sealed day leaves to the late run.
+    pub(super) fn early_until(&self, day: Day) -> Vec<(u64, &Early)> {
+        let is_due = |early: &Early| {
+            early.order.events().first().is_some_and(|event| event.occurred_at.day() <= day)
+        };
+        let due = self.early.iter().filter(|(_, early)| is_due(early));
+        let mut due: Vec<_> = due.map(|(print, early)| (*print, early)).collect();
+        due.sort_unstable_by_key(|(print, _)| *print);
+        due
+    }
+
+    /// Forgets a day that the database has closed, and the early orders that went to the late
+    /// run with it.
+    pub fn close(&mut self, day: Day, phase: Phase, next_ordinal: u32, gone_early: &[u64]) {
+        for print in gone_early {
+            if let Some(early) = self.early.remove(print) {
+                early.batches.iter().for_each(|batch| self.release_early(*batch));
+            }
         }
+        let slot = self.days.get(&day).filter(|s| s.phase == Phase::Open).map(|s| s.slot);
+        let early = &self.early;
+        let is_kept = |print: u64, entry: Entry| {
+            if entry.state & mark::EARLY != 0 {
+                return early.contains_key(&print);
+            }
+            Some(entry.slot) != slot
+        };
+        self.known.retain(is_kept);
+        let known = &self.known;
+        self.amended.retain(|print, _| known.get(*print).is_some());
         self.days.insert(day, DayState { phase, next_ordinal, slot: 0 });
     }
 }

@@ -6,7 +6,11 @@
 //! take the open transaction; only [`Database::begin`] begins one.
 
 pub mod engine;
+pub mod held;
 pub mod outbox;
+pub mod outcomes;
+pub mod positions;
+pub mod segments;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{Any, AnyPool, Transaction};
@@ -108,4 +112,14 @@ impl Database {
         self.reader.close().await;
         self.writer.close().await;
     }
+}
+
+/// A count or position as the database keeps it; none reaches 2^63.
+pub(crate) fn int(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// A count or position as it was kept.
+pub(crate) fn uint(value: i64) -> u64 {
+    u64::try_from(value).unwrap_or(0)
 }
