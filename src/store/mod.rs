@@ -5,12 +5,17 @@
 //! `insert … on conflict`. What differs between the engines stands in [`engine`]. Functions here
 //! take the open transaction; only [`Database::begin`] begins one.
 
+mod column;
+pub mod counts;
 pub mod engine;
 pub mod held;
+pub mod levy;
 pub mod outbox;
 pub mod outcomes;
 pub mod positions;
+pub mod registration;
 pub mod segments;
+pub mod statement;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{Any, AnyPool, Transaction};
