@@ -5,7 +5,9 @@
 
 pub mod apply;
 pub mod domain;
+pub mod forward;
 pub mod log;
 pub mod normalize;
 pub mod policy;
+pub mod simulate;
 pub mod store;

@@ -3,6 +3,8 @@
 //! One batch of orders is one transaction; an event that is no order event has a transaction of
 //! its own. Functions here take that open transaction and say what became of the event.
 
+pub mod ack;
+
 use crate::domain::hold::HoldReason;
 use crate::policy::Policy;
 

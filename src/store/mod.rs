@@ -7,6 +7,7 @@
 
 pub mod engine;
 pub mod outbox;
+pub mod relay;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{Any, AnyPool, Transaction};
