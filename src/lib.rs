@@ -5,9 +5,11 @@
 
 pub mod apply;
 pub mod domain;
+pub mod forward;
 pub mod levy;
 pub mod log;
 pub mod normalize;
 pub mod orders;
 pub mod policy;
+pub mod simulate;
 pub mod store;

@@ -3,8 +3,9 @@
 //! One batch of orders is one transaction; an event that is no order event has a transaction of
 //! its own. Functions here take that open transaction and say what became of the event.
 
-pub mod freeze;
 mod levy_record;
+pub mod ack;
+pub mod freeze;
 pub mod registration;
 pub mod statement;
 

@@ -14,6 +14,7 @@ pub mod outbox;
 pub mod outcomes;
 pub mod positions;
 pub mod registration;
+pub mod relay;
 pub mod segments;
 pub mod statement;
 
