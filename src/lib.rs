@@ -4,7 +4,9 @@
 //! Data flows one way: intake → log → normalize → apply → forward; see ARCHITECTURE.md.
 
 pub mod apply;
+pub mod cases;
 pub mod domain;
+pub mod ledger;
 pub mod log;
 pub mod normalize;
 pub mod policy;

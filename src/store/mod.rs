@@ -5,8 +5,16 @@
 //! `insert … on conflict`. What differs between the engines stands in [`engine`]. Functions here
 //! take the open transaction; only [`Database::begin`] begins one.
 
+pub mod case_evidence;
+pub mod cases;
+pub mod cipher;
 pub mod engine;
+pub mod ledger;
+pub mod locks;
+pub mod money;
 pub mod outbox;
+pub mod roster;
+pub mod suspects;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{Any, AnyPool, Transaction};
