@@ -10,7 +10,11 @@ mod case_records;
 mod content;
 mod enrolment;
 pub mod event;
+pub mod freeze;
 mod fund;
+mod levy_record;
+pub mod registration;
+pub mod statement;
 mod tax;
 mod voucher;
 

@@ -8,12 +8,17 @@
 pub mod case_evidence;
 pub mod cases;
 pub mod cipher;
+mod column;
+pub mod counts;
 pub mod engine;
 pub mod ledger;
+pub mod levy;
 pub mod locks;
 pub mod money;
 pub mod outbox;
+pub mod registration;
 pub mod roster;
+pub mod statement;
 pub mod suspects;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
