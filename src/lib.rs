@@ -4,8 +4,10 @@
 //! Data flows one way: intake → log → normalize → apply → forward; see ARCHITECTURE.md.
 
 pub mod apply;
+pub mod cases;
 pub mod domain;
 pub mod forward;
+pub mod ledger;
 pub mod levy;
 pub mod log;
 pub mod normalize;

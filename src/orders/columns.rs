@@ -28,6 +28,28 @@ pub struct RawMessage {
     pub bytes: Vec<u8>,
 }
 
+impl RawMessage {
+    /// Stands in for a message that the log no longer has.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self {
+            feed: Self::no_feed(),
+            header_digest: None,
+            partition: 0,
+            offset: 0,
+            received_at: Moment::from_ms(0),
+            bytes: Vec::new(),
+        }
+    }
+
+    /// The name that stands in for a feed that is not known any more.
+    #[must_use]
+    pub fn no_feed() -> FeedId {
+        // The constant fits the shape, so the fallback can never be reached.
+        FeedId::new("unknown").unwrap_or_else(|_| unreachable!("a constant of lawful shape"))
+    }
+}
+
 /// Fields that few orders have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Origin {
@@ -162,6 +184,33 @@ impl Columns {
             }
         }
         self.rows += 1;
+    }
+
+    /// The event of one row of first events.
+    #[must_use]
+    pub fn first_event(&self, row: usize, platform: &PlatformId) -> Option<OrderEvent> {
+        self.event(row, platform, None)
+    }
+
+    /// Whether a row has this order number.
+    #[must_use]
+    pub fn has_id(&self, id: &OrderId) -> bool {
+        (0..self.rows).any(|row| self.ids.get(row) == Some(id.as_str()))
+    }
+
+    /// The same rows, ascending by ordinal; rows of one ordinal keep their order.
+    #[must_use]
+    pub fn sorted_by_ordinal(&self) -> Self {
+        let mut rows: Vec<usize> = (0..self.rows).collect();
+        rows.sort_by_key(|row| self.ordinals.get(*row).copied().unwrap_or(ABSENT));
+        let mut sorted = Self::default();
+        rows.into_iter().for_each(|row| sorted.push_row(self, row, None));
+        sorted
+    }
+
+    /// Adds all rows of `other`, in order.
+    pub fn append(&mut self, other: &Self) {
+        (0..other.rows).for_each(|row| self.push_row(other, row, None));
     }
 
     /// The event of one row. A delta's id is not stored: the caller gives it.

@@ -366,6 +366,19 @@ pub(super) fn place_in_scope<'a>(
     (is_in_region && place.day >= policy.scheme_start()).then_some(place)
 }
 
+/// The cell that an order counts in, for a change by a message received at `received_at`.
+#[must_use]
+pub fn counted_cell(
+    policy: &Policy,
+    cuts: &HashMap<(LineCode, Month), Moment>,
+    standing: &Standing,
+    received_at: Moment,
+) -> Option<CountCell> {
+    let place = place_in_scope(policy, Some(standing))?;
+    let after_cut = is_after_cut(cuts, place, received_at);
+    Some(CountCell { place: place.clone(), after_cut })
+}
+
 /// Whether an effect of a message received then belongs to the adjustments of a frozen period.
 pub(super) fn is_after_cut(
     cuts: &HashMap<(LineCode, Month), Moment>,

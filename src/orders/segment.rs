@@ -10,7 +10,7 @@ use super::bits::{
     ABSENT, CodecError, Effort, Reader, put_ascending, put_block, put_int, put_ints, put_varint,
     take_block, take_ints,
 };
-use super::columns::{Columns, Origin, RawMessage, Texts};
+use super::columns::{Columns, Origin, RawMessage};
 use crate::domain::ids::{ConnectorId, FeedId, LineCode, OrderId, PlatformId};
 use crate::domain::time::Moment;
 
@@ -342,11 +342,4 @@ fn take_raws(columns: &mut Columns, reader: &mut Reader<'_>) -> Result<(), Segme
         columns.raws.insert(row, raw);
     }
     Ok(())
-}
-
-/// For tests of other modules: an empty text column.
-impl Texts {
-    pub(super) fn is_empty(&self) -> bool {
-        self.ends.is_empty()
-    }
 }

@@ -16,7 +16,7 @@ use super::identity::Fingerprints;
 use super::known::{Entry, KnownSet, mark};
 use super::order::Order;
 use crate::domain::event::{OrderEvent, OrderKind};
-use crate::domain::ids::PlatformId;
+use crate::domain::ids::{OrderId, PlatformId};
 use crate::domain::time::{Day, Moment};
 
 /// A map by fingerprint, which is a good hash already.
@@ -164,6 +164,13 @@ impl Shard {
         in_time && self.days.get(&day).is_none_or(|state| state.phase == Phase::Open)
     }
 
+    /// Whether the open days have this order number.
+    #[must_use]
+    pub fn knows(&self, id: &OrderId) -> bool {
+        let entry = self.known.get(self.settings.fingerprints.of(id.as_str()));
+        entry.is_some_and(|entry| entry.state & mark::EARLY == 0)
+    }
+
     /// The day in a slot.
     pub(super) fn day_of(&self, slot: u8) -> Option<Day> {
         let mut open = self.days.iter();
@@ -221,6 +228,7 @@ impl Shard {
 
     /// Rebuild, third: an early segment. Events whose order has an acceptance by now are done.
     pub fn load_early(&mut self, batch: u64, rows: &Columns) {
+        self.early_live.entry(batch).or_insert(0);
         let platform = self.settings.platform.clone();
         for row in 0..rows.rows() {
             let raw = u32::try_from(row).ok().and_then(|row| rows.raws.get(&row));
@@ -296,47 +304,75 @@ impl Shard {
         }
     }
 
-    /// Early segments, by batch, that nothing waits in any more; forgets them.
-    pub fn take_finished_early(&mut self) -> Vec<u64> {
-        let done: Vec<_> =
-            self.early_live.iter().filter(|(_, live)| **live == 0).map(|(b, _)| *b).collect();
-        self.early_live.retain(|_, live| *live > 0);
-        done
+    /// Early segments, by batch, that nothing waits in any more.
+    #[must_use]
+    pub fn finished_early(&self) -> Vec<u64> {
+        let done = self.early_live.iter().filter(|(_, live)| **live == 0);
+        done.map(|(batch, _)| *batch).collect()
     }
 
-    /// Orders without acceptance whose first event happened on `day` or before, with messages:
-    /// what a sealed day leaves to the late run.
-    pub(super) fn early_until(&self, day: Day) -> Vec<(u64, &Early)> {
-        let is_due = |early: &Early| {
-            early.order.events().first().is_some_and(|event| event.occurred_at.day() <= day)
-        };
-        let due = self.early.iter().filter(|(_, early)| is_due(early));
-        let mut due: Vec<_> = due.map(|(print, early)| (*print, early)).collect();
-        due.sort_unstable_by_key(|(print, _)| *print);
-        due
+    /// Forgets early segments that the database has deleted.
+    pub fn forget_finished_early(&mut self, batches: &[u64]) {
+        batches.iter().for_each(|batch| drop(self.early_live.remove(batch)));
     }
 
-    /// Forgets a day that the database has closed, and the early orders that went to the late
-    /// run with it.
-    pub fn close(&mut self, day: Day, phase: Phase, next_ordinal: u32, gone_early: &[u64]) {
-        for print in gone_early {
-            if let Some(early) = self.early.remove(print) {
-                early.batches.iter().for_each(|batch| self.release_early(*batch));
+    /// Orders without acceptance, split by whether their first event happened on `day` or before.
+    #[must_use]
+    pub fn waited_until(&self, day: Day) -> Waited {
+        let mut waited = Waited::default();
+        let mut orders: Vec<_> = self.early.iter().collect();
+        orders.sort_unstable_by_key(|(print, _)| **print);
+        for (print, early) in orders {
+            let first = early.order.events().first();
+            let is_due = first.is_some_and(|event| event.occurred_at.day() <= day);
+            let into = if is_due { &mut waited.late } else { &mut waited.waiting };
+            for (event, raw) in early.order.events().iter().zip(&early.raws) {
+                into.push_raw(event, raw.clone());
+            }
+            if is_due {
+                waited.prints.push(*print);
             }
         }
-        let slot = self.days.get(&day).filter(|s| s.phase == Phase::Open).map(|s| s.slot);
+        waited
+    }
+
+    /// Forgets the orders that went to the late run; what still waits lies in the early segment
+    /// of `batch` now.
+    pub fn forget_waited(&mut self, prints: &[u64], batch: u64) {
+        prints.iter().for_each(|print| drop(self.early.remove(print)));
+        self.early_live.clear();
+        let mut live = 0;
+        for early in self.early.values_mut() {
+            early.batches.iter_mut().for_each(|own| *own = batch);
+            live += u32::try_from(early.batches.len()).unwrap_or(u32::MAX);
+        }
+        if live > 0 {
+            self.early_live.insert(batch, live);
+        }
         let early = &self.early;
-        let is_kept = |print: u64, entry: Entry| {
-            if entry.state & mark::EARLY != 0 {
-                return early.contains_key(&print);
-            }
-            Some(entry.slot) != slot
-        };
-        self.known.retain(is_kept);
+        self.known.retain(|print, e| e.state & mark::EARLY == 0 || early.contains_key(&print));
+    }
+
+    /// Forgets a day that the database has sealed.
+    pub fn close(&mut self, day: Day, phase: Phase, next_ordinal: u32) {
+        let slot = self.days.get(&day).filter(|s| s.phase == Phase::Open).map(|s| s.slot);
+        let is_gone = |e: Entry| e.state & mark::EARLY == 0 && Some(e.slot) == slot;
+        self.known.retain(|_, entry| !is_gone(entry));
         let known = &self.known;
         self.amended.retain(|print, _| known.get(*print).is_some());
         self.days.insert(day, DayState { phase, next_ordinal, slot: 0 });
     }
+}
+
+/// Orders without acceptance, as [`Shard::waited_until`] splits them.
+#[derive(Default)]
+pub struct Waited {
+    /// Fingerprints of those that go to the late run.
+    pub prints: Vec<u64>,
+    /// Their events.
+    pub late: Columns,
+    /// Events that still wait.
+    pub waiting: Columns,
 }
 
 /// Whether a stored delta says more than that its kind was seen.

@@ -5,18 +5,26 @@
 //! `insert … on conflict`. What differs between the engines stands in [`engine`]. Functions here
 //! take the open transaction; only [`Database::begin`] begins one.
 
+pub mod case_evidence;
+pub mod cases;
+pub mod cipher;
 mod column;
 pub mod counts;
 pub mod engine;
 pub mod held;
+pub mod ledger;
 pub mod levy;
+pub mod locks;
+pub mod money;
 pub mod outbox;
 pub mod outcomes;
 pub mod positions;
 pub mod registration;
 pub mod relay;
+pub mod roster;
 pub mod segments;
 pub mod statement;
+pub mod suspects;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{Any, AnyPool, Transaction};

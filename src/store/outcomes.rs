@@ -187,3 +187,23 @@ pub async fn batches_over(
     }
     Ok(batches)
 }
+
+/// Position at which a batch began.
+///
+/// # Errors
+/// [`StoreError::Sql`] where the engine refuses.
+pub async fn first_offset(
+    tx: &mut Tx,
+    key: &PartitionKey,
+    batch: u64,
+) -> Result<u64, StoreError> {
+    let row = sqlx::query(
+        "select first_offset from batch where topic = $1 and partition = $2 and batch = $3",
+    )
+    .bind(&key.topic)
+    .bind(i64::from(key.partition))
+    .bind(int(batch))
+    .fetch_optional(&mut **tx)
+    .await?;
+    row.map_or(Ok(0), |row| Ok(uint(row.try_get("first_offset")?)))
+}

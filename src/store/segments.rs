@@ -131,6 +131,19 @@ pub async fn delete_early(tx: &mut Tx, key: &PartitionKey, batch: u64) -> Result
     Ok(())
 }
 
+/// Deletes every early segment of a partition, before what still waits is written again.
+///
+/// # Errors
+/// [`StoreError::Sql`] where the engine refuses.
+pub async fn delete_all_early(tx: &mut Tx, key: &PartitionKey) -> Result<(), StoreError> {
+    sqlx::query("delete from segment where topic = $1 and partition = $2 and kind = 'early'")
+        .bind(&key.topic)
+        .bind(i64::from(key.partition))
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
 /// Segments of one kind, of one day or of all, by day and first ordinal and batch.
 ///
 /// # Errors
