@@ -5,6 +5,8 @@
 
 pub mod freeze;
 mod levy_record;
+#[cfg(test)]
+mod levy_tests;
 pub mod registration;
 pub mod statement;
 

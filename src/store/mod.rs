@@ -11,6 +11,8 @@ pub mod engine;
 pub mod levy;
 pub mod outbox;
 pub mod registration;
+#[cfg(test)]
+pub(crate) mod scratch;
 pub mod statement;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
