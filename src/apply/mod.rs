@@ -13,6 +13,8 @@ mod fund;
 pub mod event;
 pub mod freeze;
 mod levy_record;
+#[cfg(test)]
+mod levy_tests;
 pub mod ack;
 pub mod freeze;
 pub mod registration;

@@ -85,6 +85,15 @@ impl Bundle {
         Ok(Self { texts })
     }
 
+    /// The bundle with one file replaced.
+    #[cfg(test)]
+    pub(super) fn with(mut self, file: &'static str, text: String) -> Self {
+        self.texts.retain(|known| known.file != file);
+        let place = NAMES.iter().position(|name| *name == file).unwrap_or(self.texts.len());
+        self.texts.insert(place, PolicyText { file, text });
+        self
+    }
+
     pub(super) fn text(&self, file: &'static str) -> Result<&PolicyText, PolicyError> {
         self.texts.iter().find(|text| text.file == file).ok_or_else(|| PolicyError::Bundle {
             expected: file.to_owned(),
@@ -117,6 +126,11 @@ impl PolicyText {
             expected: expected.into(),
             found: found.to_string(),
         }
+    }
+
+    /// The place after the last row, for what is missing altogether.
+    pub(super) fn end(&self) -> Range<usize> {
+        self.text.len()..self.text.len()
     }
 
     fn line(&self, at: usize) -> usize {

@@ -8,7 +8,7 @@ use toml::Spanned;
 use super::PolicyError;
 use super::bundle::PolicyText;
 use super::source::{LegalSource, Sources, WireDay, WireLegal};
-use super::timeline::{Placed, Span, Timeline};
+use super::timeline::{Span, Timeline};
 use crate::domain::event::DecisionFunction;
 use crate::domain::ids::{BodyCode, CountyCode, UnitCode};
 use crate::domain::time::Day;
@@ -73,22 +73,20 @@ impl Competence {
         sources: &Sources,
         start: Day,
     ) -> Result<Self, PolicyError> {
-        let mut placed: Vec<(DecisionFunction, Placed<Competent>)> = Vec::new();
+        let mut placed: Vec<(DecisionFunction, Span<Competent>)> = Vec::new();
         for wire in text.parse::<CompetenceFile>()?.competence {
             let at = wire.function.span();
             let patterns = patterns(text, &wire.bodies.span(), wire.bodies.get_ref())?;
             let value = Competent { patterns, legal: sources.find(text, wire.legal)? };
-            let span = Span { from: wire.from.0, until: wire.until.map(|day| day.0), value };
-            placed.push((function(*wire.function.get_ref()), Placed { span, at }));
+            let span = Span { from: wire.from.0, until: wire.until.map(|day| day.0), value, at };
+            placed.push((function(*wire.function.get_ref()), span));
         }
         let mut rows = Vec::with_capacity(FUNCTIONS.len());
         for wanted in FUNCTIONS {
             let of_function = placed.extract_if(.., |(function, _)| *function == wanted);
             let timeline = Timeline::build(text, of_function.map(|(_, row)| row).collect())?;
-            if let Some(day) = timeline.first_gap(start, None) {
-                let expected = format!("bodies for {} on {day}", wanted.code());
-                return Err(text.refuse(&(0..0), "competence", expected, "none"));
-            }
+            let what = format!("bodies for {}", wanted.code());
+            timeline.require(text, "competence", (start, None), &what)?;
             rows.push((wanted, timeline));
         }
         Ok(Self { rows })

@@ -9,7 +9,7 @@ use super::PolicyError;
 use super::bundle::PolicyText;
 use super::platforms::Platforms;
 use super::source::{LegalSource, Sources, WireDay, WireLegal};
-use super::timeline::{Placed, Span, Timeline};
+use super::timeline::{Span, Timeline};
 use crate::domain::ids::{LineCode, PlatformId};
 use crate::domain::time::Day;
 
@@ -141,33 +141,29 @@ impl Counting {
     ) -> Result<Self, PolicyError> {
         let file: CountingFile = text.parse()?;
         let rules = rules(text, sources, file.rule)?;
-        if let Some(day) = rules.first_gap(start, None) {
-            return Err(text.refuse(&(0..0), "rule", format!("a counting rule for {day}"), "none"));
-        }
+        rules.require(text, "rule", (start, None), "a counting rule")?;
         let Some(first) = rules.spans().first().map(|span| span.value.clone()) else {
-            return Err(text.refuse(&(0..0), "rule", "a counting rule", "none"));
+            return Err(text.refuse(&text.end(), "rule", "a counting rule", "none"));
         };
-        let mut placed: BTreeMap<_, Vec<Placed<Basis>>> = BTreeMap::new();
+        let mut placed: BTreeMap<_, Vec<Span<Basis>>> = BTreeMap::new();
         for wire in file.basis {
             let at = wire.platform.span();
             let key = platforms.find(text, &wire.platform, &wire.line)?;
             sources.find(text, wire.legal)?;
             let until = wire.until.map(|day| day.0);
-            let span = Span { from: wire.from.0, until, value: wire.basis };
-            placed.entry(key).or_default().push(Placed { span, at });
+            let span = Span { from: wire.from.0, until, value: wire.basis, at };
+            placed.entry(key).or_default().push(span);
         }
         let mut basis: HashMap<PlatformId, Vec<_>> = HashMap::new();
         for ((platform, line), rows) in placed {
             basis.entry(platform).or_default().push((line, Timeline::build(text, rows)?));
         }
         let counting = Self { rules, first, basis };
+        let none = Timeline::default();
         for stay in platforms.stays() {
-            let rows = counting.timeline(stay.platform, stay.line);
-            let gap = rows.map_or(Some(stay.from), |rows| rows.first_gap(stay.from, stay.until));
-            if let Some(day) = gap {
-                let expected = format!("a basis of {} {} for {day}", stay.platform, stay.line);
-                return Err(text.refuse(&(0..0), "basis", expected, "none"));
-            }
+            let what = format!("a basis of {} {}", stay.platform, stay.line);
+            let rows = counting.timeline(stay.platform, stay.line).unwrap_or(&none);
+            rows.require(text, "basis", (stay.from, stay.until), &what)?;
         }
         Ok(counting)
     }
@@ -192,11 +188,11 @@ fn rules(
     sources: &Sources,
     rows: Vec<WireRule>,
 ) -> Result<Timeline<CountingRule>, PolicyError> {
-    let mut placed: Vec<Placed<CountingRule>> = Vec::with_capacity(rows.len());
+    let mut placed: Vec<Span<CountingRule>> = Vec::with_capacity(rows.len());
     for wire in rows {
         let at = wire.version.span();
         let version = wire.version.into_inner();
-        if placed.iter().any(|row| row.span.value.version == version) {
+        if placed.iter().any(|row| row.value.version == version) {
             return Err(text.refuse(&at, "rule.version", "each version once", version));
         }
         let places = wire.place_order.get_ref();
@@ -206,8 +202,8 @@ fn rules(
             return Err(text.refuse(&wire.place_order.span(), "place_order", expected, found));
         }
         let value = CountingRule { version, legal: sources.find(text, wire.legal)? };
-        let span = Span { from: wire.from.0, until: wire.until.map(|day| day.0), value };
-        placed.push(Placed { span, at });
+        let span = Span { from: wire.from.0, until: wire.until.map(|day| day.0), value, at };
+        placed.push(span);
     }
     Timeline::build(text, placed)
 }

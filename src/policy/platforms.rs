@@ -9,7 +9,7 @@ use toml::Spanned;
 use super::PolicyError;
 use super::bundle::PolicyText;
 use super::source::{LegalSource, Sources, WireDay, WireLegal};
-use super::timeline::{Placed, Span, Timeline};
+use super::timeline::{Span, Timeline};
 use crate::domain::ids::{LineCode, PlatformId};
 use crate::domain::time::Day;
 
@@ -242,20 +242,20 @@ fn platform(
         return Err(text.refuse(&at, "names", "one or more, by ascending from", "another order"));
     }
     let at = wire.lines.span();
-    let mut rows: Vec<(LineCode, Vec<Placed<()>>)> = Vec::new();
+    let mut rows: Vec<(LineCode, Vec<Span<()>>)> = Vec::new();
     for stay in wire.lines.into_inner() {
         let place: Range<usize> = stay.line.span();
         let line = line_of(text, lines, &stay.line)?;
-        let span = Span { from: stay.from.0, until: stay.until.map(|day| day.0), value: () };
+        let span =
+            Span { from: stay.from.0, until: stay.until.map(|day| day.0), value: (), at: place };
         let begins = lines.iter().find(|known| known.code == line).map(|known| known.from);
         if let Some(begins) = begins.filter(|begins| span.from < *begins) {
             let expected = format!("a day from {begins} on, when {line} begins");
-            return Err(text.refuse(&place, "lines.from", expected, span.from));
+            return Err(text.refuse(&span.at, "lines.from", expected, span.from));
         }
-        let placed = Placed { span, at: place };
         match rows.iter_mut().find(|(code, _)| *code == line) {
-            Some((_, stays)) => stays.push(placed),
-            None => rows.push((line, vec![placed])),
+            Some((_, stays)) => stays.push(span),
+            None => rows.push((line, vec![span])),
         }
     }
     if rows.is_empty() {

@@ -11,7 +11,7 @@ use super::PolicyError;
 use super::bundle::PolicyText;
 use super::platforms::{Platforms, line_of};
 use super::source::{LegalSource, Sources, WireDay, WireLegal};
-use super::timeline::{Placed, Span, Timeline};
+use super::timeline::{Span, Timeline};
 use crate::domain::ids::{LineCode, PlatformId};
 use crate::domain::money::Rate;
 use crate::domain::time::Day;
@@ -122,13 +122,11 @@ impl Rates {
             let resolved = rates.resolve(text, &line, chosen)?;
             rates.rows.entry(platform).or_default().push((line, resolved));
         }
+        let none = Timeline::default();
         for stay in platforms.stays() {
-            let row = rates.timeline(stay.platform, stay.line);
-            let gap = row.map_or(Some(stay.from), |row| row.first_gap(stay.from, stay.until));
-            if let Some(day) = gap {
-                let expected = format!("a rate of {} {} for {day}", stay.platform, stay.line);
-                return Err(text.refuse(&(0..0), "rate", expected, "none"));
-            }
+            let what = format!("a rate of {} {}", stay.platform, stay.line);
+            let rows = rates.timeline(stay.platform, stay.line).unwrap_or(&none);
+            rows.require(text, "rate", (stay.from, stay.until), &what)?;
         }
         Ok(rates)
     }
@@ -149,7 +147,7 @@ impl Rates {
         chosen: Timeline<Choice>,
     ) -> Result<Timeline<RateRow>, PolicyError> {
         let mut pieces = Vec::new();
-        for Span { from, until, value: choice } in chosen.spans() {
+        for Span { from, until, value: choice, .. } in chosen.spans() {
             let bases = self.bases.get(&(line.clone(), choice.tier.clone()));
             let base_changes = bases.into_iter().flat_map(|row| row.changes(*from, *until));
             let mut starts: Vec<Day> =
@@ -173,8 +171,8 @@ impl Rates {
                     base_legal: base.legal.clone(),
                     legal: choice.legal.clone(),
                 };
-                let span = Span { from: *day, until, value };
-                pieces.push(Placed { span, at: choice.step_at.clone() });
+                let at = choice.step_at.clone();
+                pieces.push(Span { from: *day, until, value, at });
             }
         }
         Timeline::build(text, pieces)
@@ -211,13 +209,13 @@ fn bases(
     platforms: &Platforms,
     rows: Vec<WireBase>,
 ) -> Result<BTreeMap<(LineCode, String), Timeline<Base>>, PolicyError> {
-    let mut placed: BTreeMap<_, Vec<Placed<Base>>> = BTreeMap::new();
+    let mut placed: BTreeMap<_, Vec<Span<Base>>> = BTreeMap::new();
     for wire in rows {
         let at = wire.line.span();
         let line = line_of(text, platforms.lines(), &wire.line)?;
         let value = Base { base_li: wire.base_li, legal: sources.find(text, wire.legal)? };
-        let span = Span { from: wire.from.0, until: wire.until.map(|day| day.0), value };
-        placed.entry((line, wire.tier)).or_default().push(Placed { span, at });
+        let span = Span { from: wire.from.0, until: wire.until.map(|day| day.0), value, at };
+        placed.entry((line, wire.tier)).or_default().push(span);
     }
     placed.into_iter().map(|(key, rows)| Ok((key, Timeline::build(text, rows)?))).collect()
 }
@@ -240,8 +238,8 @@ fn floating(
             step_min: wire.step_min,
             step_max: wire.step_max,
         };
-        let span = Span { from: wire.from.0, until: wire.until.map(|day| day.0), value };
-        placed.push(Placed { span, at });
+        let span = Span { from: wire.from.0, until: wire.until.map(|day| day.0), value, at };
+        placed.push(span);
     }
     Timeline::build(text, placed)
 }
@@ -252,7 +250,7 @@ fn choices(
     platforms: &Platforms,
     rows: Vec<WireRate>,
 ) -> Result<BTreeMap<(PlatformId, LineCode), Timeline<Choice>>, PolicyError> {
-    let mut placed: BTreeMap<_, Vec<Placed<Choice>>> = BTreeMap::new();
+    let mut placed: BTreeMap<_, Vec<Span<Choice>>> = BTreeMap::new();
     for wire in rows {
         let at = wire.platform.span();
         let key = platforms.find(text, &wire.platform, &wire.line)?;
@@ -263,8 +261,8 @@ fn choices(
             step: wire.step.into_inner(),
             legal: sources.find(text, wire.legal)?,
         };
-        let span = Span { from: wire.from.0, until: wire.until.map(|day| day.0), value };
-        placed.entry(key).or_default().push(Placed { span, at });
+        let span = Span { from: wire.from.0, until: wire.until.map(|day| day.0), value, at };
+        placed.entry(key).or_default().push(span);
     }
     placed.into_iter().map(|(key, rows)| Ok((key, Timeline::build(text, rows)?))).collect()
 }

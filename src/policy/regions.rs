@@ -55,6 +55,14 @@ pub(super) struct Regions {
     units: Vec<Unit>,
 }
 
+/// Whether the code is no division of GB/T 2260 but a statistical zone; for people only.
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum YesNo {
+    Yes,
+    No,
+}
+
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WireCounty {
@@ -63,7 +71,7 @@ struct WireCounty {
     reporting_unit_code: u32,
     reporting_unit: String,
     #[serde(rename = "statistical_zone")]
-    _statistical_zone: String,
+    _statistical_zone: YesNo,
     from: String,
     until: String,
 }

@@ -12,17 +12,13 @@ pub(super) struct Span<T> {
     pub(super) from: Day,
     pub(super) until: Option<Day>,
     pub(super) value: T,
+    /// Where the row stands in its file, in bytes.
+    pub(super) at: Range<usize>,
 }
 
 /// Rows in order of day, none overlapping; there may be days without a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Timeline<T>(Vec<Span<T>>);
-
-/// A row with its place in the file.
-pub(super) struct Placed<T> {
-    pub(super) span: Span<T>,
-    pub(super) at: Range<usize>,
-}
 
 impl<T> Default for Timeline<T> {
     fn default() -> Self {
@@ -32,22 +28,27 @@ impl<T> Default for Timeline<T> {
 
 impl<T> Timeline<T> {
     /// Orders the rows; a row without an end holds until the next one begins.
-    pub(super) fn build(text: &PolicyText, mut rows: Vec<Placed<T>>) -> Result<Self, PolicyError> {
-        rows.sort_by_key(|row| row.span.from);
+    pub(super) fn build(text: &PolicyText, mut rows: Vec<Span<T>>) -> Result<Self, PolicyError> {
+        rows.sort_by_key(|row| row.from);
         let mut spans: Vec<Span<T>> = Vec::with_capacity(rows.len());
-        for Placed { span, at } in rows {
+        for span in rows {
             if let Some(until) = span.until.filter(|until| *until <= span.from) {
-                return Err(text.refuse(&at, "until", format!("a day after {}", span.from), until));
+                return Err(text.refuse(
+                    &span.at,
+                    "until",
+                    format!("a day after {}", span.from),
+                    until,
+                ));
             }
             if let Some(previous) = spans.last_mut() {
                 if previous.from == span.from {
                     let expected = "one row for each day it begins on";
-                    return Err(text.refuse(&at, "from", expected, duplicate(span.from)));
+                    return Err(text.refuse(&span.at, "from", expected, duplicate(span.from)));
                 }
                 let end = previous.until.unwrap_or(span.from);
                 if end > span.from {
                     let expected = format!("a day from {end} on, where the row before ends");
-                    return Err(text.refuse(&at, "from", expected, span.from));
+                    return Err(text.refuse(&span.at, "from", expected, span.from));
                 }
                 previous.until = Some(end);
             }
@@ -61,13 +62,28 @@ impl<T> Timeline<T> {
         self.span_at(day).map(|span| &span.value)
     }
 
-    pub(super) fn span_at(&self, day: Day) -> Option<&Span<T>> {
+    fn span_at(&self, day: Day) -> Option<&Span<T>> {
         let holds = |span: &&Span<T>| span.from <= day && span.until.is_none_or(|end| day < end);
         self.0.iter().rev().find(holds)
     }
 
+    /// Refuses a day of `from..until` on which nothing holds, at the row before it or, where there
+    /// is none, at the end of the file.
+    pub(super) fn require(
+        &self,
+        text: &PolicyText,
+        field: &'static str,
+        days: (Day, Option<Day>),
+        what: &str,
+    ) -> Result<(), PolicyError> {
+        let Some(gap) = self.first_gap(days.0, days.1) else { return Ok(()) };
+        let before = self.0.iter().rev().find(|span| span.from <= gap);
+        let at = before.map_or_else(|| text.end(), |span| span.at.clone());
+        Err(text.refuse(&at, field, format!("{what} on {gap}"), "none"))
+    }
+
     /// The first day of `from..until` on which nothing holds.
-    pub(super) fn first_gap(&self, from: Day, until: Option<Day>) -> Option<Day> {
+    fn first_gap(&self, from: Day, until: Option<Day>) -> Option<Day> {
         let mut day = from;
         while until.is_none_or(|end| day < end) {
             match self.span_at(day) {

@@ -1,6 +1,9 @@
 //! Counts: signed rows by platform, line, county, day, counting rule, basis and partition. A count
 //! is the sum over partitions; a sum below zero is an error of ours, never a figure.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use sqlx::{AssertSqlSafe, Row};

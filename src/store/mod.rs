@@ -20,9 +20,11 @@ pub mod outbox;
 pub mod outcomes;
 pub mod positions;
 pub mod registration;
+#[cfg(test)]
 pub mod relay;
 pub mod roster;
 pub mod segments;
+pub(crate) mod scratch;
 pub mod statement;
 pub mod suspects;
 
