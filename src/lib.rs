@@ -5,6 +5,7 @@
 
 pub mod apply;
 pub mod domain;
+pub mod intake;
 pub mod log;
 pub mod normalize;
 pub mod policy;
