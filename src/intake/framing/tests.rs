@@ -146,10 +146,8 @@ fn a_stray_quote_costs_its_own_line_only() {
 fn gb18030_bytes_never_look_like_csv_syntax() {
     // Every character that the encoding has, between quotes, commas and line ends that it has not.
     // (U+E5E5, of the private use area, has none.)
-    let every: String = (0x80..=0x10_ffff_u32)
-        .filter(|code| *code != 0xe5e5)
-        .filter_map(char::from_u32)
-        .collect();
+    let every: String =
+        (0x80..=0x10_ffff_u32).filter(|code| *code != 0xe5e5).filter_map(char::from_u32).collect();
     let (bytes, _, failed) = encoding_rs::GB18030.encode(&every);
     assert!(!failed);
     assert!(!bytes.iter().any(|byte| matches!(byte, b'"' | b',' | b'\r' | b'\n')));
