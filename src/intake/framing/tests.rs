@@ -33,7 +33,7 @@ fn framed(format: &Format, record_bytes_max: usize, chunks: &[&[u8]]) -> Framed 
                 Ok(Some(record)) => {
                     records.push(record);
                     // Asked for only now and then, as intake does.
-                    if records.len() % 3 == 0 {
+                    if records.len().is_multiple_of(3) {
                         places.push((framer.record_end(), framer.record_digest()));
                     }
                 }

@@ -74,7 +74,7 @@ impl Server {
         let log = Arc::new(SimulatedLog::new(3, faults, Moment::from_ms(1_782_867_600_000)));
         log.ensure_topic(TOPIC, 2).await.unwrap();
         let routes = router(HttpIntake {
-            log: Arc::clone(&log) as Arc<dyn Log>,
+            log: log.clone(),
             route: Arc::new(|arrival: &Arrival<'_>| arrival.value.to_vec()),
             outcomes: Arc::new(EveryThirdHeld),
             connectors: vec![
