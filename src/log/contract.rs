@@ -1,7 +1,5 @@
 //! One contract for every log: what stands above the trait may rely on this and nothing else.
 
-#![expect(clippy::indexing_slicing, reason = "a wrong index fails the test, as it should")]
-
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
