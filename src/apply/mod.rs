@@ -7,6 +7,7 @@ pub mod freeze;
 mod levy_record;
 #[cfg(test)]
 mod levy_tests;
+pub mod missing;
 pub mod registration;
 pub mod statement;
 

@@ -1,4 +1,4 @@
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+//! Statements, registrations and periods against a real database, through one fixture.
 
 mod freeze;
 mod statement;
@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use sqlx::Row;
 
-use super::freeze::{FreezeError, IssuedRevision, adjust, freeze, issue, missing_statement_days};
+use super::freeze::{FreezeError, IssuedRevision, adjust, freeze, issue};
+use super::missing::{AcceptError, accept_missing, missing_statement_days};
 use super::registration::apply_registration;
 use super::statement::apply_statement;
 use super::{Outcome, Scope};
@@ -26,7 +27,7 @@ use crate::policy::{Basis, Policy};
 use crate::store::counts::{CountDelta, Extent, add_counts, counts_of_line};
 use crate::store::levy::{PeriodCut, all_issued, cuts, frozen_periods, is_after_cut};
 use crate::store::scratch::Scratch;
-use crate::store::statement::{MissingAccepted, accept_missing};
+use crate::store::statement::MissingAccepted;
 use crate::store::{Database, Tx};
 
 struct Fixture {
