@@ -24,6 +24,7 @@ use crate::domain::time::{Day, Moment, Month};
 use crate::levy::assessment::Figure;
 use crate::levy::{LevyError, LevyPeriod};
 use crate::policy::{Basis, Policy};
+use crate::store::cipher::{FieldCipher, KeyId};
 use crate::store::counts::{CountDelta, Extent, add_counts, counts_of_line};
 use crate::store::levy::{PeriodCut, all_issued, cuts, frozen_periods, is_after_cut};
 use crate::store::scratch::Scratch;
@@ -33,16 +34,18 @@ use crate::store::{Database, Tx};
 struct Fixture {
     scratch: Scratch,
     policy: Policy,
+    cipher: FieldCipher,
 }
 
 impl Fixture {
     async fn new() -> Self {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("policy");
-        Self { scratch: Scratch::open().await, policy: Policy::load(&folder).unwrap() }
+        let cipher = FieldCipher::new([(KeyId(1), [1; 32])]).unwrap();
+        Self { scratch: Scratch::open().await, policy: Policy::load(&folder).unwrap(), cipher }
     }
 
     fn scope(&self) -> Scope<'_> {
-        Scope { policy: &self.policy }
+        Scope { policy: &self.policy, cipher: &self.cipher }
     }
 
     fn database(&self) -> &Database {
@@ -53,7 +56,7 @@ impl Fixture {
         self.database().begin().await.unwrap()
     }
 
-    /// Applies a statement received one day and `hour` hours after its day began.
+    /// Applies a statement in a transaction of its own.
     async fn state(&self, statement: &CountStatement, received_at: Moment) -> Outcome {
         let mut tx = self.begin().await;
         let envelope = envelope(received_at);
