@@ -8,16 +8,17 @@
 use std::collections::BTreeMap;
 
 use super::levy_record::{LevyRecord, owe_levy};
+use super::missing::missing_statement_days;
 use super::{ApplyError, Scope};
-use crate::domain::ids::{AccountCode, EventId, LineCode, PlatformId};
+use crate::domain::ids::{AccountCode, EventId};
 use crate::domain::money::{Fen, Rate};
 use crate::domain::time::{Day, Moment, Month};
 use crate::levy::assessment::{Assessment, DayCount, Figure, total};
 use crate::levy::{LevyError, LevyPeriod, MemoPosting};
-use crate::policy::{Basis, Policy, Standing};
-use crate::store::counts::{Extent, counts_of_line};
+use crate::policy::Policy;
+use crate::store::counts::{CountRow, Extent, counts_of_line};
 use crate::store::levy as stored;
-use crate::store::{StoreError, Tx, statement};
+use crate::store::{StoreError, Tx};
 
 /// What a freeze of a month did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -112,31 +113,6 @@ pub async fn freeze(
     Ok(report)
 }
 
-/// Days of the period, over by `at`, whose count is the statement and that have none and were not
-/// accepted without one.
-///
-/// # Errors
-/// [`ApplyError`] where the database fails.
-pub async fn missing_statement_days(
-    tx: &mut Tx,
-    scope: Scope<'_>,
-    period: &LevyPeriod,
-    at: Moment,
-) -> Result<Vec<Day>, ApplyError> {
-    let (platform, line) = (&period.platform, &period.line);
-    let expects = |day: &Day| {
-        day.end() <= at
-            && scope.policy.standing(platform, line, *day) == Standing::InForce
-            && scope.policy.basis(platform, line, *day) == Some(Basis::Statement)
-    };
-    let mut days: Vec<Day> = period.month.days().filter(expects).collect();
-    if !days.is_empty() {
-        let settled = statement::settled_days(tx, (platform, line), days_of(period)).await?;
-        days.retain(|day| !settled.contains(day));
-    }
-    Ok(days)
-}
-
 /// Issues the frozen figure of a period as revision 1: owes it to tax and to the national
 /// platform, and returns what the memo ledger is to post. `None` where it was issued before.
 ///
@@ -206,15 +182,22 @@ pub async fn assess(
     extent: Extent,
 ) -> Result<Assessment, FreezeError> {
     let line = (&period.platform, &period.line);
-    let rows = counts_of_line(tx, line, days_of(period), extent).await?;
-    let day_count = |row: &crate::store::counts::CountRow| {
-        let unit = policy.unit_of(row.county)?;
-        Some(DayCount { day: row.day, unit, orders: row.orders })
-    };
+    let rows = counts_of_line(tx, line, period.days(), extent).await?;
     let counts: Vec<DayCount> =
-        rows.iter().filter(|row| row.is_in_force(policy)).filter_map(day_count).collect();
+        rows.iter().filter_map(|row| counted(policy, row)).collect::<Result<_, _>>()?;
     let rate_on = |day| policy.rate(line.0, line.1, day).map(|row| row.rate);
     Ok(Assessment::of(&counts, rate_on)?)
+}
+
+/// What a row adds to the assessment: nothing where another basis or rule is in force.
+fn counted(policy: &Policy, row: &CountRow) -> Option<Result<DayCount, LevyError>> {
+    let CountRow { day, county, orders, .. } = *row;
+    if policy.basis(&row.platform, &row.line, day).is_none() {
+        return Some(Err(LevyError::NoBasis { day, orders }));
+    }
+    let no_unit = LevyError::NoUnit { county, day, orders };
+    let day_count = |unit| DayCount { day, unit, orders };
+    row.is_in_force(policy).then(|| policy.unit_of(county).map(day_count).ok_or(no_unit))
 }
 
 /// One revision of a period, about to be issued.
@@ -258,13 +241,9 @@ fn memo_posting(cause: EventId, amount: Fen, day: Day) -> Result<Option<MemoPost
     Ok(Some(MemoPosting { debit, credit, amount, cause, day }))
 }
 
-fn days_of(period: &LevyPeriod) -> std::ops::Range<Day> {
-    period.month.first_day()..period.month.next().first_day()
-}
-
 /// The rate on the last day of the period that has one.
 fn rate_of(policy: &Policy, period: &LevyPeriod) -> Option<Rate> {
-    let (platform, line): (&PlatformId, &LineCode) = (&period.platform, &period.line);
+    let (platform, line) = (&period.platform, &period.line);
     period
         .month
         .days()

@@ -3,14 +3,22 @@
 //! One batch of orders is one transaction; an event that is no order event has a transaction of
 //! its own. Functions here take that open transaction and say what became of the event.
 
+pub mod ack;
 mod bank;
 mod booking;
 mod case_event;
 mod case_records;
 mod content;
 mod enrolment;
+#[cfg(test)]
 mod fund;
 mod levy_record;
+mod levy_tests;
+pub mod event;
+pub mod freeze;
+pub mod missing;
+pub mod registration;
+pub mod statement;
 mod tax;
 mod voucher;
 

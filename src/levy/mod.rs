@@ -8,7 +8,7 @@ pub mod parts;
 #[cfg(test)]
 mod tests;
 
-use crate::domain::ids::{AccountCode, EventId, IdError, LineCode, PlatformId};
+use crate::domain::ids::{AccountCode, CountyCode, EventId, IdError, LineCode, PlatformId};
 use crate::domain::money::{Fen, MoneyError};
 use crate::domain::time::{Day, Month};
 
@@ -21,6 +21,14 @@ pub struct LevyPeriod {
     pub line: LineCode,
     /// 所属期.
     pub month: Month,
+}
+
+impl LevyPeriod {
+    /// Its days, half-open.
+    #[must_use]
+    pub fn days(&self) -> std::ops::Range<Day> {
+        self.month.first_day()..self.month.next().first_day()
+    }
 }
 
 /// `<platform>:<line>:<month>`: the key under which records of the period are forwarded.
@@ -51,6 +59,24 @@ pub enum LevyError {
     /// Orders were counted on a day that has no rate.
     #[error("levy: expected a rate in force on {day}, found none for {orders} orders")]
     NoRate {
+        /// The day.
+        day: Day,
+        /// Orders of that day.
+        orders: i64,
+    },
+    /// Orders were counted on a day for which the policy does not say whose figure counts.
+    #[error("levy: expected a basis in force on {day}, found none for {orders} orders")]
+    NoBasis {
+        /// The day.
+        day: Day,
+        /// Orders of that day.
+        orders: i64,
+    },
+    /// Orders were counted in a county that belongs to no unit any more.
+    #[error("levy: expected a unit of county {county}, found none for {orders} orders of {day}")]
+    NoUnit {
+        /// The county.
+        county: CountyCode,
         /// The day.
         day: Day,
         /// Orders of that day.

@@ -193,7 +193,8 @@ pub async fn counts_by_unit(
     let rows = counts_between(tx, month.first_day()..month.next().first_day()).await?;
     let mut units: BTreeMap<(PlatformId, LineCode, UnitCode), i64> = BTreeMap::new();
     for row in rows.into_iter().filter(|row| row.is_in_force(policy)) {
-        let Some(unit) = policy.unit_of(row.county) else { continue };
+        let no_unit = || column::damaged(TABLE, format!("county {} has no unit", row.county));
+        let unit = policy.unit_of(row.county).ok_or_else(no_unit)?;
         *units.entry((row.platform, row.line, unit)).or_default() += row.orders;
     }
     let unit_count = |((platform, line, unit), orders)| UnitCount { platform, line, unit, orders };

@@ -25,6 +25,7 @@ pub mod roster;
 pub mod segments;
 #[cfg(test)]
 pub(crate) mod scratch;
+pub mod segments;
 pub mod statement;
 pub mod suspects;
 

@@ -98,8 +98,15 @@ async fn a_day_without_a_statement_blocks_its_line_until_it_is_accepted() {
         accepted_by: "operator 7".to_owned(),
         accepted_at: at,
     };
-    assert!(accept_missing(&mut tx, &accepted).await.unwrap());
-    assert!(!accept_missing(&mut tx, &accepted).await.unwrap());
+    assert!(accept_missing(&mut tx, hub.scope(), &accepted).await.unwrap());
+    assert!(!accept_missing(&mut tx, hub.scope(), &accepted).await.unwrap());
+    let blank = MissingAccepted { reason: " ".to_owned(), ..accepted.clone() };
+    let blank = accept_missing(&mut tx, hub.scope(), &blank).await;
+    assert!(matches!(blank, Err(AcceptError::NoReason { .. })), "{blank:?}");
+    let LevyPeriod { platform, line, .. } = riders();
+    let stream = MissingAccepted { platform, line, ..accepted.clone() };
+    let stream = accept_missing(&mut tx, hub.scope(), &stream).await;
+    assert!(matches!(stream, Err(AcceptError::NotExpected { .. })), "{stream:?}");
     let missing = missing_statement_days(&mut tx, hub.scope(), &vans(), at).await.unwrap();
     assert_eq!(missing, []);
     tx.commit().await.unwrap();
@@ -206,4 +213,24 @@ async fn the_first_cut_stands_and_batches_read_it() {
     let periods = frozen_periods(&mut tx).await.unwrap();
     assert_eq!(periods.len(), 9);
     assert!(periods.iter().all(|(_, frozen)| frozen.cut_at == cut && !frozen.issued));
+}
+
+#[tokio::test]
+async fn orders_in_a_county_without_a_unit_stop_the_issue_and_are_never_left_out() {
+    let mut hub = Fixture::new().await;
+    hub.add_orders(&riders(), &[(1, false)]).await;
+    hub.freeze(july(31).end()).await;
+    // A version whose table lost 新城区.
+    let text = String::from_utf8(hub.policy.to_bytes()).unwrap();
+    let county = "150102,新城区,150100,呼和浩特市,no,,\n";
+    let table = text.lines().find(|line| line.starts_with("regions.csv ")).unwrap();
+    let length: usize = table.split_once(' ').unwrap().1.parse().unwrap();
+    let shorter = format!("regions.csv {}", length - county.len());
+    let text = text.replacen(table, &shorter, 1).replacen(county, "", 1);
+    hub.policy = Policy::from_bytes(text.as_bytes()).unwrap();
+    let mut tx = hub.begin().await;
+    let refused = issue(&mut tx, hub.scope(), &riders()).await;
+    let county = CountyCode::new(150_102).unwrap();
+    let expected = LevyError::NoUnit { county, day: july(3), orders: 1 };
+    assert!(matches!(refused, Err(FreezeError::Levy(found)) if found == expected));
 }

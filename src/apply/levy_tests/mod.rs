@@ -1,4 +1,4 @@
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+//! Statements, registrations and periods against a real database, through one fixture.
 
 mod freeze;
 mod statement;
@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use sqlx::Row;
 
-use super::freeze::{FreezeError, IssuedRevision, adjust, freeze, issue, missing_statement_days};
+use super::freeze::{FreezeError, IssuedRevision, adjust, freeze, issue};
+use super::missing::{AcceptError, accept_missing, missing_statement_days};
 use super::registration::apply_registration;
 use super::statement::apply_statement;
 use super::{Outcome, Scope};
@@ -23,25 +24,28 @@ use crate::domain::time::{Day, Moment, Month};
 use crate::levy::assessment::Figure;
 use crate::levy::{LevyError, LevyPeriod};
 use crate::policy::{Basis, Policy};
+use crate::store::cipher::{FieldCipher, KeyId};
 use crate::store::counts::{CountDelta, Extent, add_counts, counts_of_line};
 use crate::store::levy::{PeriodCut, all_issued, cuts, frozen_periods, is_after_cut};
 use crate::store::scratch::Scratch;
-use crate::store::statement::{MissingAccepted, accept_missing};
+use crate::store::statement::MissingAccepted;
 use crate::store::{Database, Tx};
 
 struct Fixture {
     scratch: Scratch,
     policy: Policy,
+    cipher: FieldCipher,
 }
 
 impl Fixture {
     async fn new() -> Self {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("policy");
-        Self { scratch: Scratch::open().await, policy: Policy::load(&folder).unwrap() }
+        let cipher = FieldCipher::new([(KeyId(1), [1; 32])]).unwrap();
+        Self { scratch: Scratch::open().await, policy: Policy::load(&folder).unwrap(), cipher }
     }
 
     fn scope(&self) -> Scope<'_> {
-        Scope { policy: &self.policy }
+        Scope { policy: &self.policy, cipher: &self.cipher }
     }
 
     fn database(&self) -> &Database {
@@ -52,7 +56,7 @@ impl Fixture {
         self.database().begin().await.unwrap()
     }
 
-    /// Applies a statement received one day and `hour` hours after its day began.
+    /// Applies a statement in a transaction of its own.
     async fn state(&self, statement: &CountStatement, received_at: Moment) -> Outcome {
         let mut tx = self.begin().await;
         let envelope = envelope(received_at);

@@ -1,4 +1,4 @@
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+//! What the policy of the pilot says, by day.
 
 mod rates;
 mod refused;
