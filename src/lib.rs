@@ -8,4 +8,5 @@ pub mod domain;
 pub mod log;
 pub mod normalize;
 pub mod policy;
+pub mod schema;
 pub mod store;
