@@ -4,9 +4,16 @@
 //! Data flows one way: intake → log → normalize → apply → forward; see ARCHITECTURE.md.
 
 pub mod apply;
+pub mod cases;
 pub mod domain;
+pub mod forward;
+pub mod intake;
+pub mod ledger;
+pub mod levy;
 pub mod log;
 pub mod normalize;
+pub mod orders;
 pub mod policy;
 pub mod schema;
+pub mod simulate;
 pub mod store;

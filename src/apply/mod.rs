@@ -3,8 +3,32 @@
 //! One batch of orders is one transaction; an event that is no order event has a transaction of
 //! its own. Functions here take that open transaction and say what became of the event.
 
+mod bank;
+mod booking;
+mod case_event;
+mod case_records;
+mod content;
+mod enrolment;
+mod fund;
+pub mod event;
+pub mod freeze;
+mod levy_record;
+#[cfg(test)]
+mod levy_tests;
+pub mod ack;
+pub mod freeze;
+pub mod registration;
+pub mod statement;
+mod tax;
+mod voucher;
+
+#[cfg(test)]
+mod tests;
+
 use crate::domain::hold::HoldReason;
+use crate::ledger::entry::EntryError;
 use crate::policy::Policy;
+use crate::store::cipher::{CipherError, FieldCipher};
 
 /// What became of one event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +49,8 @@ pub enum Outcome {
 pub struct Scope<'a> {
     /// The dated rules.
     pub policy: &'a Policy,
+    /// Seals clear identity.
+    pub cipher: &'a FieldCipher,
 }
 
 /// Why an event could not be handled at all; the transaction rolls back.
@@ -36,6 +62,12 @@ pub enum ApplyError {
     /// An amount left the range of money.
     #[error(transparent)]
     Money(#[from] crate::domain::money::MoneyError),
+    /// Postings that are no entry.
+    #[error(transparent)]
+    Entry(#[from] EntryError),
+    /// A clear field could not be sealed.
+    #[error(transparent)]
+    Cipher(#[from] CipherError),
 }
 
 impl From<sqlx::Error> for ApplyError {

@@ -4,6 +4,8 @@
 //! from 0 and an append time that never decreases. Positions applied live in the database, never
 //! here. The log does not look into a record.
 
+#[cfg(test)]
+mod contract;
 pub mod embedded;
 pub mod simulated;
 
@@ -53,6 +55,9 @@ pub struct IntakeMark {
     pub records: u64,
     /// Whether the source ended whole; a broken-off body never becomes true.
     pub complete: bool,
+    /// SHA-256 of what is appended, as the source's kind of intake defines it: tells a resent
+    /// source that goes on from another one under the same name.
+    pub digest: [u8; 32],
 }
 
 /// Positions that one append was given in one partition.
@@ -146,6 +151,18 @@ pub enum LogError {
         /// Next to be written.
         next: u64,
     },
+    /// Somebody else appended from the same intake source in between.
+    #[error(
+        "intake source {source_name}: expected {expected} records appended before, found {found}"
+    )]
+    MarkMoved {
+        /// The source.
+        source_name: String,
+        /// Records that the caller took to be in.
+        expected: u64,
+        /// Records that are in.
+        found: u64,
+    },
     /// A stored batch does not read back as it was written.
     #[error(
         "topic {topic} partition {partition} position {offset}: stored batch is damaged: {detail}"
@@ -177,7 +194,8 @@ pub trait Log: Send + Sync {
         partitions: u32,
     ) -> BoxFuture<'a, Result<(), LogError>>;
 
-    /// Appends all records or none, and stores the mark with them.
+    /// Appends all records or none, and stores the mark with them. The mark's `records` must be
+    /// what the source had before plus the records of this call ([`LogError::MarkMoved`]).
     fn append(&self, append: Append) -> BoxFuture<'_, Result<Vec<Appended>, LogError>>;
 
     /// Partitions with first and next position, in order of partition.
@@ -224,6 +242,15 @@ impl Batch {
     pub fn value(&self, record: &BatchRecord) -> &[u8] {
         self.bytes.get(record.range.clone()).unwrap_or_default()
     }
+}
+
+/// Refuses a mark that does not follow the records that its source has in the log.
+fn check_mark(mark: &IntakeMark, before: u64, records_new: u64) -> Result<(), LogError> {
+    let expected = mark.records.wrapping_sub(records_new);
+    if expected == before {
+        return Ok(());
+    }
+    Err(LogError::MarkMoved { source_name: mark.source.clone(), expected, found: before })
 }
 
 /// The partition that a key belongs to: Kafka's default partitioner (murmur2, positive, modulo).

@@ -1,1 +1,337 @@
-//! The log in memory, with seeded faults.
+//! The log in memory, with seeded faults, for simulation tests: an append may fail before or after
+//! it took effect, a read may return less than asked, and every call may take virtual time.
+//!
+//! It keeps what it acknowledged, always; a failed append is in doubt, as with a real one.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::future::BoxFuture;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::{
+    Append, Appended, Batch, BatchRecord, Extent, Headers, IntakeMark, Log, LogError, check_mark,
+};
+use crate::domain::time::Moment;
+
+/// How often things go wrong, each in calls of a thousand.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Faults {
+    /// Appends that fail and have no effect.
+    pub append_lost: u32,
+    /// Appends that take effect and fail.
+    pub append_unanswered: u32,
+    /// Reads that return less than asked (at least one record).
+    pub read_short: u32,
+    /// Highest virtual delay of a call, in milliseconds of the log's clock.
+    pub delay_ms_max: u32,
+}
+
+/// A log in memory; its clock moves only by the delays of its calls.
+pub struct SimulatedLog {
+    stored: Arc<Mutex<Stored>>,
+    faults: Faults,
+    random: Mutex<ChaCha8Rng>,
+}
+
+#[derive(Default)]
+struct Stored {
+    now: i64,
+    topics: HashMap<String, Vec<Partition>>,
+    marks: HashMap<String, (IntakeMark, Vec<(String, Appended)>)>,
+    headers: BTreeMap<[u8; 32], Vec<u8>>,
+}
+
+#[derive(Default)]
+struct Partition {
+    first: u64,
+    received_at: Option<Moment>,
+    records: Vec<Record>,
+}
+
+#[derive(Clone)]
+struct Record {
+    received_at: Moment,
+    headers: Headers,
+    value: Vec<u8>,
+}
+
+impl Partition {
+    fn next(&self) -> u64 {
+        self.first + u64::try_from(self.records.len()).unwrap_or(u64::MAX)
+    }
+}
+
+impl SimulatedLog {
+    /// An empty log whose clock stands at `now`.
+    #[must_use]
+    pub fn new(seed: u64, faults: Faults, now: Moment) -> Self {
+        let stored = Stored { now: now.ms(), ..Stored::default() };
+        Self {
+            stored: Arc::new(Mutex::new(stored)),
+            faults,
+            random: Mutex::new(ChaCha8Rng::seed_from_u64(seed)),
+        }
+    }
+
+    /// The log after its process was started again: the same records, other faults.
+    #[must_use]
+    pub fn restart(&self, seed: u64, faults: Faults) -> Self {
+        Self {
+            stored: Arc::clone(&self.stored),
+            faults,
+            random: Mutex::new(ChaCha8Rng::seed_from_u64(seed)),
+        }
+    }
+
+    /// The log's virtual clock.
+    #[must_use]
+    pub fn now(&self) -> Moment {
+        Moment::from_ms(self.stored().now)
+    }
+
+    fn stored(&self) -> MutexGuard<'_, Stored> {
+        self.stored.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn strikes(&self, per_mille: u32) -> bool {
+        self.below(1000) < per_mille
+    }
+
+    fn below(&self, end: u32) -> u32 {
+        self.random.lock().unwrap_or_else(PoisonError::into_inner).random_range(0..end.max(1))
+    }
+
+    /// The state, after the call's virtual delay.
+    fn enter(&self) -> MutexGuard<'_, Stored> {
+        let delay = self.below(self.faults.delay_ms_max.saturating_add(1));
+        let mut stored = self.stored();
+        stored.now += i64::from(delay);
+        stored
+    }
+
+    fn append_now(&self, append: Append) -> Result<Vec<Appended>, LogError> {
+        let mut stored = self.enter();
+        if self.strikes(self.faults.append_lost) {
+            return Err(broken("append lost"));
+        }
+        let given = stored.append(append)?;
+        if self.strikes(self.faults.append_unanswered) {
+            return Err(broken("append unanswered"));
+        }
+        Ok(given)
+    }
+
+    fn read_now(
+        &self,
+        topic: &str,
+        (partition, from): (u32, u64),
+        bytes_max: usize,
+    ) -> Result<Batch, LogError> {
+        let stored = self.enter();
+        let place = stored.partition(topic, partition)?;
+        let skip = from.checked_sub(place.first).and_then(|skip| usize::try_from(skip).ok());
+        let Some(records) = skip.and_then(|skip| place.records.get(skip..)) else {
+            return Err(LogError::OutOfRange {
+                topic: topic.to_owned(),
+                partition,
+                asked: from,
+                first: place.first,
+                next: place.next(),
+            });
+        };
+        let short = self.strikes(self.faults.read_short);
+        Ok(batch_of(records, from, if short { 0 } else { bytes_max }))
+    }
+}
+
+impl Stored {
+    fn partitions(&self, topic: &str) -> Result<&Vec<Partition>, LogError> {
+        self.topics.get(topic).ok_or_else(|| LogError::TopicUnknown { topic: topic.to_owned() })
+    }
+
+    fn partition(&self, topic: &str, partition: u32) -> Result<&Partition, LogError> {
+        let partitions = self.partitions(topic)?;
+        let place = usize::try_from(partition).unwrap_or(usize::MAX);
+        partitions.get(place).ok_or_else(|| LogError::PartitionCount {
+            topic: topic.to_owned(),
+            expected: partition.saturating_add(1),
+            found: u32::try_from(partitions.len()).unwrap_or(u32::MAX),
+        })
+    }
+
+    fn append(&mut self, append: Append) -> Result<Vec<Appended>, LogError> {
+        self.partitions(&append.topic)?;
+        for record in &append.records {
+            self.partition(&append.topic, record.partition)?;
+        }
+        let records_new = u64::try_from(append.records.len()).unwrap_or(u64::MAX);
+        if let Some(mark) = &append.mark {
+            let before = self.marks.get(&mark.source).map_or(0, |(mark, _)| mark.records);
+            check_mark(mark, before, records_new)?;
+        }
+        // Nothing can fail from here on.
+        let at = append.received_at.unwrap_or(Moment::from_ms(self.now));
+        let headers = Headers { feed: append.feed, header_digest: append.header_digest };
+        let mut given: BTreeMap<u32, Appended> = BTreeMap::new();
+        let partitions = self.topics.entry(append.topic.to_string()).or_default();
+        for record in append.records {
+            let place = usize::try_from(record.partition).unwrap_or(usize::MAX);
+            let Some(partition) = partitions.get_mut(place) else { continue };
+            let offset = partition.next();
+            let received_at = partition.received_at.map_or(at, |last| last.max(at));
+            partition.received_at = Some(received_at);
+            let value = record.value;
+            partition.records.push(Record { received_at, headers: headers.clone(), value });
+            given
+                .entry(record.partition)
+                .or_insert(Appended { partition: record.partition, offsets: offset..offset })
+                .offsets
+                .end = offset + 1;
+        }
+        let given: Vec<Appended> = given.into_values().collect();
+        if let Some(mark) = append.mark {
+            let source = mark.source.clone();
+            let entry = self.marks.entry(source).or_insert_with(|| (mark.clone(), Vec::new()));
+            entry.0 = mark;
+            let topic = append.topic.to_string();
+            entry.1.extend(given.iter().cloned().map(|one| (topic.clone(), one)));
+        }
+        Ok(given)
+    }
+
+    /// Drops the records that lie below `before`, and the positions given for them.
+    fn trim(&mut self, topic: &str, partition: u32, before: u64) -> Result<(), LogError> {
+        self.partition(topic, partition)?;
+        let place = usize::try_from(partition).unwrap_or(usize::MAX);
+        let Some(found) = self.topics.get_mut(topic).and_then(|all| all.get_mut(place)) else {
+            return Ok(());
+        };
+        let first = before.clamp(found.first, found.next());
+        let gone = usize::try_from(first - found.first).unwrap_or(usize::MAX);
+        found.records.drain(..gone);
+        found.first = first;
+        for (_, given) in self.marks.values_mut() {
+            given.retain(|(of, one)| {
+                of != topic || one.partition != partition || one.offsets.end > first
+            });
+        }
+        Ok(())
+    }
+}
+
+impl Log for SimulatedLog {
+    fn ensure_topic<'a>(
+        &'a self,
+        topic: &'a str,
+        partitions: u32,
+    ) -> BoxFuture<'a, Result<(), LogError>> {
+        let mut stored = self.enter();
+        let wanted = usize::try_from(partitions).unwrap_or(usize::MAX);
+        let found = stored
+            .topics
+            .entry(topic.to_owned())
+            .or_insert_with(|| (0..wanted).map(|_| Partition::default()).collect())
+            .len();
+        let result = if found == wanted {
+            Ok(())
+        } else {
+            let found = u32::try_from(found).unwrap_or(u32::MAX);
+            Err(LogError::PartitionCount { topic: topic.to_owned(), expected: partitions, found })
+        };
+        Box::pin(std::future::ready(result))
+    }
+
+    fn append(&self, append: Append) -> BoxFuture<'_, Result<Vec<Appended>, LogError>> {
+        Box::pin(std::future::ready(self.append_now(append)))
+    }
+
+    fn extents<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<Vec<Extent>, LogError>> {
+        let stored = self.enter();
+        let extents = stored.partitions(topic).map(|partitions| {
+            let extents = (0..).zip(partitions).map(|(partition, place)| Extent {
+                partition,
+                first: place.first,
+                next: place.next(),
+            });
+            extents.collect()
+        });
+        Box::pin(std::future::ready(extents))
+    }
+
+    fn read<'a>(
+        &'a self,
+        topic: &'a str,
+        partition: u32,
+        from: u64,
+        bytes_max: usize,
+    ) -> BoxFuture<'a, Result<Batch, LogError>> {
+        Box::pin(std::future::ready(self.read_now(topic, (partition, from), bytes_max)))
+    }
+
+    fn mark<'a>(&'a self, source: &'a str) -> BoxFuture<'a, Result<Option<IntakeMark>, LogError>> {
+        let mark = self.enter().marks.get(source).map(|(mark, _)| mark.clone());
+        Box::pin(std::future::ready(Ok(mark)))
+    }
+
+    fn positions<'a>(&'a self, source: &'a str) -> BoxFuture<'a, Result<Vec<Appended>, LogError>> {
+        let stored = self.enter();
+        let given = stored
+            .marks
+            .get(source)
+            .map(|(_, given)| given.iter().map(|(_, one)| one.clone()).collect())
+            .unwrap_or_default();
+        Box::pin(std::future::ready(Ok(given)))
+    }
+
+    fn put_header<'a>(
+        &'a self,
+        digest: [u8; 32],
+        line: &'a [u8],
+    ) -> BoxFuture<'a, Result<(), LogError>> {
+        self.enter().headers.insert(digest, line.to_vec());
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn header(&self, digest: [u8; 32]) -> BoxFuture<'_, Result<Option<Vec<u8>>, LogError>> {
+        Box::pin(std::future::ready(Ok(self.enter().headers.get(&digest).cloned())))
+    }
+
+    fn trim<'a>(
+        &'a self,
+        topic: &'a str,
+        partition: u32,
+        before: u64,
+    ) -> BoxFuture<'a, Result<(), LogError>> {
+        Box::pin(std::future::ready(self.enter().trim(topic, partition, before)))
+    }
+}
+
+fn batch_of(records: &[Record], from: u64, bytes_max: usize) -> Batch {
+    let mut batch = Batch::default();
+    for (offset, record) in (from..).zip(records) {
+        let start = batch.bytes.len();
+        if start + record.value.len() > bytes_max && !batch.records.is_empty() {
+            break;
+        }
+        batch.bytes.extend_from_slice(&record.value);
+        let known = batch.headers.iter().position(|known| *known == record.headers);
+        let header = known.unwrap_or_else(|| {
+            batch.headers.push(record.headers.clone());
+            batch.headers.len() - 1
+        });
+        batch.records.push(BatchRecord {
+            offset,
+            received_at: record.received_at,
+            header: u32::try_from(header).unwrap_or(u32::MAX),
+            range: start..batch.bytes.len(),
+        });
+    }
+    batch
+}
+
+/// What a caller sees of a broken log is the same as from the embedded one.
+fn broken(what: &'static str) -> LogError {
+    LogError::Storage(sqlx::Error::Io(std::io::Error::other(what)))
+}

@@ -10,14 +10,14 @@ use super::StoreError;
 pub(super) static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// Takes SQLite's one writer lock at once, so that a batch never fails half-way on it.
-pub(super) const BEGIN_WRITE: &str = "BEGIN IMMEDIATE";
+pub(crate) const BEGIN_WRITE: &str = "BEGIN IMMEDIATE";
 
-pub(super) fn sqlite_url(path: &Path) -> String {
+pub(crate) fn sqlite_url(path: &Path) -> String {
     format!("sqlite://{}?mode=rwc", path.display())
 }
 
 /// Settings of every session.
-pub(super) async fn prepare_session(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
+pub(crate) async fn prepare_session(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
     connection
         .execute(
             "pragma journal_mode = wal; pragma synchronous = full; pragma busy_timeout = 10000; \
@@ -28,7 +28,7 @@ pub(super) async fn prepare_session(connection: &mut AnyConnection) -> Result<()
 }
 
 /// Refuses settings that could lose a committed transaction.
-pub(super) async fn check_durability(pool: &AnyPool) -> Result<(), StoreError> {
+pub(crate) async fn check_durability(pool: &AnyPool) -> Result<(), StoreError> {
     let row = sqlx::query("select cast(synchronous as bigint) as level from pragma_synchronous")
         .fetch_one(pool)
         .await?;

@@ -5,8 +5,28 @@
 //! `insert … on conflict`. What differs between the engines stands in [`engine`]. Functions here
 //! take the open transaction; only [`Database::begin`] begins one.
 
+pub mod case_evidence;
+pub mod cases;
+pub mod cipher;
+mod column;
+pub mod counts;
 pub mod engine;
+pub mod held;
+pub mod ledger;
+pub mod levy;
+pub mod locks;
+pub mod money;
 pub mod outbox;
+pub mod outcomes;
+pub mod positions;
+pub mod registration;
+#[cfg(test)]
+pub mod relay;
+pub mod roster;
+pub mod segments;
+pub(crate) mod scratch;
+pub mod statement;
+pub mod suspects;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{Any, AnyPool, Transaction};
@@ -108,4 +128,14 @@ impl Database {
         self.reader.close().await;
         self.writer.close().await;
     }
+}
+
+/// A count or position as the database keeps it; none reaches 2^63.
+pub(crate) fn int(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// A count or position as it was kept.
+pub(crate) fn uint(value: i64) -> u64 {
+    u64::try_from(value).unwrap_or(0)
 }

@@ -1,0 +1,127 @@
+//! What all owners of partitions share: database, log, versions of manifests and policy, keys.
+
+use std::sync::Arc;
+
+use crate::domain::ids::ConnectorId;
+use crate::domain::time::Moment;
+use crate::log::{Log, LogError};
+use crate::normalize::{Connectors, TokenKeys};
+use crate::orders::identity::FingerprintKey;
+use crate::orders::segment::SegmentError;
+use crate::policy::Policy;
+use crate::store::positions::PartitionKey;
+use crate::store::{Database, StoreError};
+
+use super::ApplyError;
+
+/// Limits of the applying side; each with its unit.
+#[derive(Clone, Copy, Debug)]
+pub struct ApplySettings {
+    /// Bytes read from the log for one batch.
+    pub batch_bytes_max: usize,
+    /// How long a lease lasts without a batch.
+    pub lease_ms: i64,
+    /// Adjacent segments of one size class that are joined.
+    pub merge_segments_min: usize,
+    /// Rows that a joined segment has at most.
+    pub merge_rows_max: u64,
+    /// Early segments with nothing left in them that are deleted together.
+    pub early_segments_done_min: usize,
+    /// How often late events are run, by the partition's clock.
+    pub late_run_every_ms: i64,
+}
+
+impl Default for ApplySettings {
+    fn default() -> Self {
+        Self {
+            batch_bytes_max: 4 << 20,
+            lease_ms: 3_000,
+            merge_segments_min: 8,
+            merge_rows_max: 131_072,
+            early_segments_done_min: 32,
+            late_run_every_ms: 3_600_000,
+        }
+    }
+}
+
+/// What every owner works with.
+pub struct Engine {
+    /// The state database.
+    pub db: Database,
+    /// The log.
+    pub log: Arc<dyn Log>,
+    /// Manifests in force.
+    pub connectors: Arc<Connectors>,
+    /// Rules in force.
+    pub policy: Arc<Policy>,
+    /// Versions of both as the database numbers them: `manifests:N policy:M`.
+    pub versions: String,
+    /// Number of the manifests' version.
+    pub manifest_version: u32,
+    /// Makes worker and person tokens.
+    pub tokens: Arc<TokenKeys>,
+    /// Keys the order numbers' fingerprints.
+    pub fingerprint_key: FingerprintKey,
+    /// This instance, as leases name it.
+    pub owner: String,
+    /// Wall clock for leases; never for a rule.
+    pub clock: Arc<dyn Fn() -> Moment + Send + Sync>,
+    /// Limits.
+    pub settings: ApplySettings,
+}
+
+/// Why an owner cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// Applying failed; the batch rolled back.
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    /// The log failed.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// A stored segment cannot be read or written.
+    #[error(transparent)]
+    Segment(#[from] SegmentError),
+    /// A stored column cannot be read.
+    #[error("stored index: {0}")]
+    Codec(#[from] crate::orders::CodecError),
+    /// The topic belongs to no connector of the version in force.
+    #[error("topic {topic}: expected a connector of the manifests in force, found none")]
+    NoConnector {
+        /// The topic.
+        topic: String,
+    },
+    /// A worker thread panicked.
+    #[error("a worker thread failed: {0}")]
+    Thread(#[from] tokio::task::JoinError),
+}
+
+impl From<StoreError> for EngineError {
+    fn from(error: StoreError) -> Self {
+        Self::Apply(error.into())
+    }
+}
+
+impl From<sqlx::Error> for EngineError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Apply(error.into())
+    }
+}
+
+impl From<std::io::Error> for EngineError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Segment(error.into())
+    }
+}
+
+/// The raw topic of a connector.
+#[must_use]
+pub fn topic_of(connector: &ConnectorId) -> String {
+    format!("raw.{connector}")
+}
+
+/// The connector of a raw topic.
+#[must_use]
+pub fn connector_of(key: &PartitionKey) -> Option<ConnectorId> {
+    ConnectorId::new(key.topic.strip_prefix("raw.")?).ok()
+}

@@ -1,0 +1,37 @@
+//! The single event: everything that is no order event, each in a transaction of its own.
+
+use super::bank::apply_bank_result;
+use super::case_event::apply_case_event;
+use super::enrolment::apply_enrolment;
+use super::fund::{apply_interest, apply_receipt, apply_transfer};
+use super::tax::{apply_declaration, apply_payment, apply_refund};
+use super::{ApplyError, Outcome, Scope};
+use crate::domain::event::{Event, Fact};
+use crate::store::Tx;
+
+/// Applies an event of cases, roster or money; `None` for a statement, a registration or an
+/// answer, which others apply.
+///
+/// # Errors
+/// [`ApplyError`] where the database fails or an amount leaves the range of money; the transaction
+/// is to be rolled back.
+pub async fn apply_fact(
+    tx: &mut Tx,
+    scope: Scope<'_>,
+    event: &Event,
+) -> Result<Option<Outcome>, ApplyError> {
+    let cause = &event.envelope;
+    let outcome = match &event.fact {
+        Fact::Statement(_) | Fact::Registration(_) | Fact::Ack(_) => return Ok(None),
+        Fact::Enrolment(enrolment) => apply_enrolment(tx, scope, cause, enrolment).await,
+        Fact::Case(event) => apply_case_event(tx, scope, cause, event).await,
+        Fact::Declaration(declared) => apply_declaration(tx, cause, declared).await,
+        Fact::Payment(paid) => apply_payment(tx, cause, paid).await,
+        Fact::Refund(refund) => apply_refund(tx, cause, refund).await,
+        Fact::Receipt(receipt) => apply_receipt(tx, cause, receipt).await,
+        Fact::Transfer(transfer) => apply_transfer(tx, cause, transfer).await,
+        Fact::Interest(interest) => apply_interest(tx, cause, interest).await,
+        Fact::BankResult(result) => apply_bank_result(tx, cause, result).await,
+    };
+    outcome.map(Some)
+}

@@ -1,0 +1,398 @@
+//! One batch of the log, or of handoff: normalize, resolve against memory, write everything in
+//! one transaction, and only then remember it.
+
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use crate::domain::event::{Event, Fact};
+use crate::domain::hold::HoldReason;
+use crate::domain::ids::FeedId;
+use crate::domain::time::Moment;
+use crate::log::{Batch, BatchRecord};
+use crate::orders::columns::RawMessage;
+use crate::orders::effects::{Effects, Fate, Incoming};
+use crate::orders::late::events_of;
+use crate::orders::resolve::{Context, FirstEvents, Unread, probably_needed, resolve};
+use crate::orders::segment;
+use crate::orders::shard::Shard;
+use crate::store::held::{ToHold, hold};
+use crate::store::outcomes::{Tallies, Tally, add};
+use crate::store::{Tx, segments};
+
+use super::decode::{Decoded, decode, raw_of};
+use super::write::Progress;
+use super::{Cuts, Owner, Step};
+use crate::apply::engine::EngineError;
+use crate::apply::{Outcome, Scope, event, release, snapshot};
+
+/// A batch of messages with what they mean: from the log or from handoff.
+struct Work {
+    raws: Arc<dyn Fn(usize) -> RawMessage + Send + Sync>,
+    /// Feed and append time of each message, cheaper than the whole message.
+    origins: Vec<(FeedId, Moment)>,
+    orders: Vec<Incoming>,
+    events: Vec<(usize, Box<Event>)>,
+    ignored: Vec<usize>,
+    held: Vec<(usize, HoldReason)>,
+    /// (from partition, batch) of the handoff that this is.
+    handoff: Option<(u32, u64)>,
+    progress: Progress,
+}
+
+impl Owner {
+    /// Applies a batch of the log. Order events, roster lines, statements and acknowledgements
+    /// share its transaction; any other event has a transaction of its own.
+    pub(super) async fn apply_log(&mut self, batch: Batch) -> Result<Step, EngineError> {
+        let batch = Arc::new(batch);
+        let decoded = self.decode(Arc::clone(&batch)).await?;
+        let alone = decoded.events.iter().filter(|(_, event)| !is_shareable(&event.fact));
+        let alone: Vec<usize> = alone.map(|(index, _)| *index).collect();
+        let total = batch.records.len();
+        let mut bounds = vec![0];
+        for index in alone {
+            bounds.extend([index, index + 1]);
+        }
+        bounds.push(total);
+        bounds.dedup();
+        let mut rest = decoded;
+        for pair in bounds.windows(2) {
+            let [start, end] = *pair else { continue };
+            let work = self.work(&batch, &mut rest, start, end);
+            if self.commit(work).await? == Step::Lost {
+                return Ok(Step::Lost);
+            }
+        }
+        Ok(Step::Worked(u64::try_from(total).unwrap_or(u64::MAX)))
+    }
+
+    async fn decode(&self, batch: Arc<Batch>) -> Result<Decoded, EngineError> {
+        let engine = Arc::clone(&self.engine);
+        let (connector, partition) = (self.connector.clone(), self.key.partition);
+        let topic: Arc<str> = self.key.topic.as_str().into();
+        let decoding = move || {
+            let manifest = engine.connectors.get(&connector)?;
+            Some(decode(manifest, &connector, &topic, partition, &batch, &engine.tokens))
+        };
+        let decoded = tokio::task::spawn_blocking(decoding).await?;
+        decoded.ok_or_else(|| EngineError::NoConnector { topic: self.key.topic.clone() })
+    }
+
+    /// Takes the messages `start..end` out of a decoded batch; numbers stay places in the batch.
+    fn work(&self, batch: &Arc<Batch>, rest: &mut Decoded, start: usize, end: usize) -> Work {
+        let partition = self.key.partition;
+        let own = Arc::clone(batch);
+        let raws = move |index: usize| {
+            raw_of(&own, partition, index + start).unwrap_or_else(RawMessage::nothing)
+        };
+        let records = batch.records.get(start..end).unwrap_or_default();
+        let origins = records.iter().map(|record| origin_of(batch, record)).collect();
+        let last = records.last();
+        let progress = Progress {
+            kind: "messages",
+            next_offset: last.map_or(self.claim.next_offset, |record| record.offset + 1),
+            received_at: last.map_or(self.claim.received_at, |record| record.received_at),
+        };
+        Work {
+            raws: Arc::new(raws),
+            origins,
+            orders: take(&mut rest.orders, end, |item| item.index, |item| item.index -= start),
+            events: take(&mut rest.events, end, |item| item.0, |item| item.0 -= start),
+            ignored: take(&mut rest.ignored, end, |item| *item, |item| *item -= start),
+            held: take(&mut rest.held, end, |item| item.0, |item| item.0 -= start),
+            handoff: None,
+            progress,
+        }
+    }
+
+    /// Applies events that another partition left for this one.
+    pub(super) async fn apply_handoff(
+        &mut self,
+        from: u32,
+        batch: u64,
+        bytes: &[u8],
+    ) -> Result<Step, EngineError> {
+        let Some(platform) = self.platform.clone() else { return Ok(Step::Idle) };
+        let (_, rows) = segment::decode(bytes)?;
+        let events = events_of(&rows, &platform);
+        let mut orders = Vec::with_capacity(events.len());
+        let mut messages = Vec::with_capacity(events.len());
+        for (index, late) in events.into_iter().enumerate() {
+            orders.push(Incoming { index, event: late.event, received_at: late.raw.received_at });
+            messages.push(late.raw);
+        }
+        let origins = messages.iter().map(|raw| (raw.feed.clone(), raw.received_at)).collect();
+        let raws = move |index: usize| {
+            messages.get(index).cloned().unwrap_or_else(RawMessage::nothing)
+        };
+        let work = Work {
+            raws: Arc::new(raws),
+            origins,
+            orders,
+            events: Vec::new(),
+            ignored: Vec::new(),
+            held: Vec::new(),
+            handoff: Some((from, batch)),
+            progress: Progress {
+                kind: "handoff",
+                next_offset: self.claim.next_offset,
+                received_at: self.claim.received_at,
+            },
+        };
+        self.commit(work).await
+    }
+
+    async fn commit(&mut self, work: Work) -> Result<Step, EngineError> {
+        let mut firsts = FirstEvents::new();
+        if let Some(shard) = &self.shard {
+            let needed = probably_needed(shard, &work.orders);
+            self.first_events(&needed, &mut firsts).await?;
+        }
+        let work = Arc::new(work);
+        let effects = self.resolve(&work, &mut firsts).await?;
+        let cuts = self.cuts.clone();
+        let Some(mut tx) = self.begin().await? else { return Ok(Step::Lost) };
+        let effects = if cuts == self.cuts {
+            effects
+        } else {
+            tx.rollback().await?;
+            let again = self.resolve(&work, &mut firsts).await?;
+            let cuts = self.cuts.clone();
+            let Some(begun) = self.begin().await? else { return Ok(Step::Lost) };
+            if cuts != self.cuts {
+                begun.rollback().await?;
+                return Ok(Step::Worked(0));
+            }
+            tx = begun;
+            again
+        };
+        self.write_and_commit(tx, &work, effects).await
+    }
+
+    async fn resolve(
+        &self,
+        work: &Arc<Work>,
+        firsts: &mut FirstEvents,
+    ) -> Result<Effects, EngineError> {
+        let Some(shard) = &self.shard else { return Ok(Effects::default()) };
+        loop {
+            let (shard, work) = (Arc::clone(shard), Arc::clone(work));
+            let (engine, cuts) = (Arc::clone(&self.engine), self.cuts.clone());
+            let known = std::mem::take(firsts);
+            let resolving = move || resolve_batch(&shard, &engine, &cuts, &work, known);
+            let (outcome, known) = tokio::task::spawn_blocking(resolving).await?;
+            *firsts = known;
+            match outcome {
+                Ok(effects) => return Ok(effects),
+                Err(Unread(wanted)) => self.first_events(&wanted, firsts).await?,
+            }
+        }
+    }
+
+    async fn write_and_commit(
+        &mut self,
+        mut tx: Tx,
+        work: &Work,
+        mut effects: Effects,
+    ) -> Result<Step, EngineError> {
+        let mut fates = vec![Fate::Held; work.origins.len()];
+        let mut held = work.held.clone();
+        held.append(&mut effects.held);
+        let orders = effects.fates.iter().copied();
+        let ignored = work.ignored.iter().map(|index| (*index, Fate::Ignored));
+        for (index, fate) in orders.chain(ignored) {
+            set(&mut fates, index, fate);
+        }
+        let mut released = Tallies::new();
+        for (index, event) in &work.events {
+            let fate = self.apply_event(&mut tx, event, &mut held, *index, &mut released).await?;
+            set(&mut fates, *index, fate);
+        }
+        self.hold(&mut tx, work, held, &mut fates).await?;
+        if let Some((from, batch)) = work.handoff {
+            segments::delete_handoff(&mut tx, &self.key, from, batch).await?;
+        }
+        let mut hasher = Sha256::new();
+        self.write_effects(&mut tx, &effects, &mut hasher).await?;
+        let tallies = tallies(work, &fates);
+        add(&mut tx, &self.connector, &tallies).await?;
+        let outcomes = run_lengths(&fates);
+        let finished = self.progress_row(&mut tx, &work.progress, outcomes, hasher).await?;
+        if tx.commit().await.is_err() {
+            return Ok(Step::Lost);
+        }
+        self.late_waiting |= effects.late.rows() > 0;
+        let batch = finished.batch;
+        self.claim = finished;
+        if let Some(shard) = &mut self.shard {
+            // Somebody still reads the memory: give it up rather than let it fall behind.
+            let Some(shard) = Arc::get_mut(shard) else { return Ok(Step::Lost) };
+            shard.accept(effects, batch);
+        }
+        Ok(Step::Worked(u64::try_from(work.origins.len()).unwrap_or(u64::MAX)))
+    }
+
+    async fn apply_event(
+        &self,
+        tx: &mut Tx,
+        event: &Event,
+        held: &mut Vec<(usize, HoldReason)>,
+        index: usize,
+        released: &mut Tallies,
+    ) -> Result<Fate, EngineError> {
+        let scope = Scope { policy: &self.engine.policy };
+        match event::apply_event(tx, scope, event).await? {
+            Outcome::Applied { releases } => {
+                snapshot::after_event(tx, scope, event).await?;
+                release::release(tx, &self.engine, scope, releases, released).await?;
+                Ok(Fate::Applied)
+            }
+            Outcome::Duplicate => Ok(Fate::Duplicate),
+            Outcome::Held(reason) => {
+                held.push((index, reason));
+                Ok(Fate::Held)
+            }
+        }
+    }
+
+    /// Writes held messages; those that are held already are duplicates.
+    async fn hold(
+        &self,
+        tx: &mut Tx,
+        work: &Work,
+        held: Vec<(usize, HoldReason)>,
+        fates: &mut [Fate],
+    ) -> Result<(), EngineError> {
+        let mut messages = Vec::with_capacity(held.len());
+        let mut indices = Vec::with_capacity(held.len());
+        for (index, reason) in held {
+            messages.push(to_hold(&self.key.topic, (work.raws)(index), reason));
+            indices.push(index);
+        }
+        for (index, is_new) in indices.iter().zip(hold(tx, &self.connector, &messages).await?) {
+            set(fates, *index, if is_new { Fate::Held } else { Fate::Duplicate });
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn to_hold(topic: &str, raw: RawMessage, reason: HoldReason) -> ToHold {
+    ToHold {
+        digest: Sha256::digest(&raw.bytes).into(),
+        reason,
+        feed: raw.feed,
+        header_digest: raw.header_digest,
+        topic: topic.to_owned(),
+        partition: raw.partition,
+        offset: raw.offset,
+        received_at: raw.received_at,
+        value: raw.bytes,
+    }
+}
+
+fn resolve_batch(
+    shard: &Shard,
+    engine: &crate::apply::engine::Engine,
+    cuts: &Cuts,
+    work: &Work,
+    firsts: FirstEvents,
+) -> (Result<Effects, Unread>, FirstEvents) {
+    let raw_of = |index: usize| (work.raws)(index);
+    let context = Context {
+        policy: &engine.policy,
+        cuts,
+        raw_of: &raw_of,
+        is_handoff: work.handoff.is_some(),
+    };
+    (resolve(shard, &context, &firsts, &work.orders), firsts)
+}
+
+/// Takes the leading items below `end` and renumbers them.
+fn take<T>(
+    items: &mut Vec<T>,
+    end: usize,
+    index: impl Fn(&T) -> usize,
+    renumber: impl Fn(&mut T),
+) -> Vec<T> {
+    let count = items.partition_point(|item| index(item) < end);
+    let tail = items.split_off(count);
+    let mut taken = std::mem::replace(items, tail);
+    taken.iter_mut().for_each(renumber);
+    taken
+}
+
+fn set(fates: &mut [Fate], index: usize, fate: Fate) {
+    if let Some(place) = fates.get_mut(index) {
+        *place = fate;
+    }
+}
+
+/// Whether an event may share a transaction with its neighbours. Roster lines, statements and
+/// acknowledgements touch only rows of their own; every other event stands alone.
+const fn is_shareable(fact: &Fact) -> bool {
+    match fact {
+        Fact::Statement(_) | Fact::Enrolment(_) | Fact::Ack(_) => true,
+        Fact::Registration(_)
+        | Fact::Case(_)
+        | Fact::Declaration(_)
+        | Fact::Payment(_)
+        | Fact::Refund(_)
+        | Fact::Receipt(_)
+        | Fact::Transfer(_)
+        | Fact::Interest(_)
+        | Fact::BankResult(_) => false,
+    }
+}
+
+fn origin_of(batch: &Batch, record: &BatchRecord) -> (FeedId, Moment) {
+    let header = usize::try_from(record.header).ok().and_then(|n| batch.headers.get(n));
+    let feed = header.map_or_else(RawMessage::no_feed, |header| header.feed.clone());
+    (feed, record.received_at)
+}
+
+/// The promise's terms by feed and day of append time. A handoff was received before, by the
+/// partition that read it.
+fn tallies(work: &Work, fates: &[Fate]) -> Tallies {
+    let mut tallies = Tallies::new();
+    let mut pairs = work.origins.iter().zip(fates).peekable();
+    while let Some((origin, fate)) = pairs.next() {
+        let key = (origin.0.clone(), origin.1.day());
+        let mut tally = Tally::default();
+        let mut messages = 1;
+        tally_fate(&mut tally, *fate, 1);
+        while let Some((_, fate)) =
+            pairs.next_if(|(other, _)| other.0 == key.0 && other.1.day() == key.1)
+        {
+            messages += 1;
+            tally_fate(&mut tally, *fate, 1);
+        }
+        if work.handoff.is_some() {
+            tally.handoff -= messages;
+        } else {
+            tally.received += messages;
+        }
+        tallies.entry(key).or_default().add(&tally);
+    }
+    tallies
+}
+
+pub(super) const fn tally_fate(tally: &mut Tally, fate: Fate, change: i64) {
+    match fate {
+        Fate::Applied => tally.applied += change,
+        Fate::Duplicate => tally.duplicate += change,
+        Fate::Held => tally.held += change,
+        Fate::Ignored => tally.ignored += change,
+        Fate::Handoff => tally.handoff += change,
+    }
+}
+
+/// Letters with run lengths: `A3D1H1`.
+fn run_lengths(fates: &[Fate]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for run in fates.chunk_by(|one, next| one == next) {
+        let Some(fate) = run.first() else { continue };
+        out.push(fate.letter());
+        out.extend_from_slice(run.len().to_string().as_bytes());
+    }
+    out
+}

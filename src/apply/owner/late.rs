@@ -1,0 +1,249 @@
+//! Late runs: read what is late, look it up in the sealed days of the horizon, and write what
+//! comes of it in one transaction.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use sha2::Sha256;
+
+use crate::domain::time::{Day, Moment};
+use crate::orders::columns::RawMessage;
+use crate::orders::effects::{Fate, Incoming};
+use crate::orders::index::{FingerprintRun, encode_index, encode_riders};
+use crate::orders::late::{
+    LateContext, LateEffects, LateEvent, Located, events_of, resolve, wanted,
+};
+use crate::orders::seal::OpenDay;
+use crate::orders::segment::decode;
+use crate::orders::shard::Phase;
+use crate::store::held::hold;
+use crate::store::outcomes::{Tallies, add};
+use crate::store::segments::{self, SegmentKind, StoredSegment};
+use crate::store::Tx;
+
+use super::batch::{tally_fate, to_hold};
+use super::{Owner, Step};
+use crate::apply::engine::EngineError;
+use crate::apply::snapshot;
+
+impl Owner {
+    /// Runs all late events.
+    pub(super) async fn late_run(&mut self) -> Result<Step, EngineError> {
+        self.late_run_at = self.claim.received_at;
+        let Some(shard) = self.shard.clone() else { return Ok(Step::Idle) };
+        let settings = shard.settings().clone();
+        let mut tx = self.engine.db.snapshot().await?;
+        let stored = segments::of_kind(&mut tx, &self.key, SegmentKind::Late, None).await?;
+        if stored.is_empty() {
+            tx.commit().await?;
+            self.late_waiting = false;
+            return Ok(Step::Idle);
+        }
+        let mut events = Vec::new();
+        for segment in &stored {
+            events.extend(events_of(&decode(&segment.bytes)?.1, &settings.platform));
+        }
+        let (open, sealed): (Vec<_>, Vec<_>) =
+            events.into_iter().partition(|late| shard.knows(&late.event.order_id));
+        let prints = wanted(&sealed, &settings.fingerprints);
+        let mut located = Vec::new();
+        for (day, prints) in self.hits(&mut tx, None, &prints).await? {
+            located.extend(self.read_orders(&mut tx, day, &prints).await?);
+        }
+        tx.commit().await?;
+        drop(shard);
+        self.write_late(&stored, sealed, open, located).await
+    }
+
+    /// The orders of a sealed day whose 40-bit fingerprint is wanted.
+    pub(super) async fn read_orders(
+        &self,
+        tx: &mut Tx,
+        day: Day,
+        prints: &BTreeSet<u64>,
+    ) -> Result<Vec<Located>, EngineError> {
+        let Some(shard) = &self.shard else { return Ok(Vec::new()) };
+        let settings = shard.settings();
+        let mut whole = OpenDay::default();
+        for kind in [SegmentKind::Sealed, SegmentKind::Base] {
+            for segment in segments::of_kind(tx, &self.key, kind, Some(day)).await? {
+                whole.add_base(&decode(&segment.bytes)?.1);
+            }
+        }
+        for segment in segments::of_kind(tx, &self.key, SegmentKind::Delta, Some(day)).await? {
+            whole.add_delta(&decode(&segment.bytes)?.1);
+        }
+        let found = whole.find(&settings.fingerprints, prints, &settings.platform);
+        let located = found.into_iter();
+        Ok(located.map(|(ordinal, order)| Located { day, ordinal, order }).collect())
+    }
+
+    async fn write_late(
+        &mut self,
+        stored: &[StoredSegment],
+        sealed: Vec<LateEvent>,
+        open: Vec<LateEvent>,
+        located: Vec<Located>,
+    ) -> Result<Step, EngineError> {
+        let Some(mut tx) = self.begin().await? else { return Ok(Step::Lost) };
+        let mut hasher = Sha256::default();
+        let mut tallies = Tallies::new();
+        for segment in stored {
+            segments::delete(&mut tx, &self.key, segment).await?;
+        }
+        let effects = self.resolve_late(sealed, located);
+        let days = self.write_late_rows(&mut tx, &effects, &mut hasher).await?;
+        self.reclassify(&mut tx, effects.reclassified, &mut tallies).await?;
+        let on_open = self.resolve_on_open(&open);
+        let messages: Vec<RawMessage> = open.into_iter().map(|late| late.raw).collect();
+        let mut memory = None;
+        if let Some(mut on_open) = on_open {
+            let held = std::mem::take(&mut on_open.held);
+            let reasons: HashMap<usize, _> = held.into_iter().collect();
+            let mut changed = Vec::new();
+            for (index, fate) in &on_open.fates {
+                if *fate != Fate::Applied
+                    && let Some(raw) = messages.get(*index)
+                {
+                    changed.push((*fate, raw.clone(), reasons.get(index).cloned()));
+                }
+            }
+            self.reclassify(&mut tx, changed, &mut tallies).await?;
+            self.write_effects(&mut tx, &on_open, &mut hasher).await?;
+            memory = Some(on_open);
+        }
+        add(&mut tx, &self.connector, &tallies).await?;
+        if let Some(platform) = &self.platform {
+            let policy = &self.engine.policy;
+            let at = self.claim.received_at;
+            for day in days.keys() {
+                snapshot::after_seal(&mut tx, policy, platform, &self.key, *day, at).await?;
+            }
+        }
+        let after = self.progress_row(&mut tx, &self.still("late"), Vec::new(), hasher).await?;
+        if tx.commit().await.is_err() {
+            return Ok(Step::Lost);
+        }
+        let batch = after.batch;
+        self.claim = after;
+        self.late_waiting = memory.as_ref().is_some_and(|effects| effects.late.rows() > 0);
+        let Some(shard) = self.shard.as_mut().and_then(Arc::get_mut) else {
+            return Ok(Step::Lost);
+        };
+        if let Some(effects) = memory {
+            shard.accept(effects, batch);
+        }
+        for (day, next_ordinal) in days {
+            shard.close(day, Phase::Sealed, next_ordinal);
+        }
+        Ok(Step::Worked(0))
+    }
+
+    fn resolve_late(&self, sealed: Vec<LateEvent>, located: Vec<Located>) -> LateEffects {
+        let Some(shard) = &self.shard else { return LateEffects::default() };
+        let next_ordinals: BTreeMap<Day, u32> =
+            shard.days().map(|(day, state)| (day, state.next_ordinal)).collect();
+        let context = LateContext {
+            policy: &self.engine.policy,
+            cuts: &self.cuts,
+            fingerprints: &shard.settings().fingerprints,
+            next_ordinals: &next_ordinals,
+            reassign_window_ms: shard.settings().reassign_window_ms,
+        };
+        resolve(sealed, located, &context)
+    }
+
+    /// Late events of orders that the open days have: decided on memory like any other batch.
+    /// They are few, so what is unread is left for the next run.
+    fn resolve_on_open(&self, open: &[LateEvent]) -> Option<crate::orders::effects::Effects> {
+        let shard = self.shard.as_ref()?;
+        let incoming = open.iter().enumerate().map(|(index, late)| Incoming {
+            index,
+            event: late.event.clone(),
+            received_at: late.raw.received_at,
+        });
+        let incoming: Vec<Incoming> = incoming.collect();
+        let raw_of = |index: usize| {
+            open.get(index).map_or_else(RawMessage::nothing, |late| late.raw.clone())
+        };
+        let context = crate::orders::resolve::Context {
+            policy: &self.engine.policy,
+            cuts: &self.cuts,
+            raw_of: &raw_of,
+            is_handoff: true,
+        };
+        crate::orders::resolve::resolve(shard, &context, &HashMap::new(), &incoming).ok()
+    }
+
+    /// Writes new orders, further events, fingerprints and riders of sealed days. Gives the days
+    /// with their next ordinals.
+    async fn write_late_rows(
+        &self,
+        tx: &mut Tx,
+        effects: &LateEffects,
+        hasher: &mut Sha256,
+    ) -> Result<BTreeMap<Day, u32>, EngineError> {
+        let numbering: BTreeMap<Day, u32> = self
+            .shard
+            .iter()
+            .flat_map(|shard| shard.days().map(|(day, state)| (day, state.next_ordinal)))
+            .collect();
+        let mut days = BTreeMap::new();
+        for (day, rows) in &effects.base {
+            let first = numbering.get(day).copied().unwrap_or(0);
+            self.put_rows(tx, (*day, SegmentKind::Base, first), rows, hasher).await?;
+            let next = first + u32::try_from(rows.rows()).unwrap_or(0);
+            segments::put_day(tx, &self.key, *day, Phase::Sealed.code(), next).await?;
+            days.insert(*day, next);
+        }
+        for (day, rows) in &effects.delta {
+            let sorted = rows.sorted_by_ordinal();
+            self.put_rows(tx, (*day, SegmentKind::Delta, 0), &sorted, hasher).await?;
+            let next = numbering.get(day).copied().unwrap_or(0);
+            days.entry(*day).or_insert(next);
+        }
+        for (day, prints) in &effects.fingerprints {
+            let run = FingerprintRun::new(prints.clone());
+            let rows = u64::try_from(prints.len()).unwrap_or(0);
+            let bytes = encode_index(&[], &run);
+            self.put_bytes(tx, (*day, SegmentKind::Index, 0), rows, bytes, hasher).await?;
+        }
+        for (day, riders) in &effects.riders {
+            let rows = u64::try_from(riders.len()).unwrap_or(0);
+            let bytes = encode_riders(riders)?;
+            self.put_bytes(tx, (*day, SegmentKind::Workers, 0), rows, bytes, hasher).await?;
+        }
+        self.add_counts(tx, &effects.counts).await?;
+        Ok(days)
+    }
+
+    /// Moves messages that were taken for applied to what they turned out to be.
+    async fn reclassify(
+        &self,
+        tx: &mut Tx,
+        changed: Vec<(Fate, RawMessage, Option<crate::domain::hold::HoldReason>)>,
+        tallies: &mut Tallies,
+    ) -> Result<(), EngineError> {
+        let (mut to_be_held, mut origins) = (Vec::new(), Vec::new());
+        let mut move_one = |feed, received_at: Moment, fate| {
+            let tally = tallies.entry((feed, received_at.day())).or_default();
+            tally_fate(tally, Fate::Applied, -1);
+            tally_fate(tally, fate, 1);
+        };
+        for (fate, raw, reason) in changed {
+            match reason {
+                Some(reason) => {
+                    origins.push((raw.feed.clone(), raw.received_at));
+                    to_be_held.push(to_hold(&self.key.topic, raw, reason));
+                }
+                None => move_one(raw.feed, raw.received_at, fate),
+            }
+        }
+        let new = hold(tx, &self.connector, &to_be_held).await?;
+        for ((feed, received_at), is_new) in origins.into_iter().zip(new) {
+            let fate = if is_new { Fate::Held } else { Fate::Duplicate };
+            move_one(feed, received_at, fate);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,147 @@
+//! Joining adjacent segments of an open day into larger ones, so that many small batches do not
+//! cost more bytes an order than few large ones.
+//!
+//! Segments fall into size classes by powers of eight; where enough neighbours of one class
+//! stand together, they become one of the next. A row is so rewritten a few times at most.
+
+use std::sync::Arc;
+
+use sha2::Sha256;
+
+use crate::domain::time::Day;
+use crate::orders::columns::Columns;
+use crate::orders::segment::{SegmentError, decode, encode_small};
+use crate::orders::shard::Phase;
+use crate::store::segments::{self, SegmentKind, StoredSegment};
+
+use super::write::Progress;
+use super::{Owner, Step};
+use crate::apply::engine::EngineError;
+
+impl Owner {
+    /// Joins one run of neighbours, if there is one.
+    pub(super) async fn merge_segments(&mut self) -> Result<Step, EngineError> {
+        let Some(shard) = self.shard.clone() else { return Ok(Step::Idle) };
+        let open = shard.days().filter(|(_, state)| state.phase == Phase::Open);
+        let days: Vec<Day> = open.map(|(day, _)| day).collect();
+        drop(shard);
+        for day in days {
+            for kind in [SegmentKind::Base, SegmentKind::Delta] {
+                let mut tx = self.engine.db.snapshot().await?;
+                let sizes = segments::sizes(&mut tx, &self.key, kind, day).await?;
+                let rows: Vec<u64> = sizes.iter().map(|(_, _, rows)| *rows).collect();
+                let settings = &self.engine.settings;
+                let run =
+                    run_to_join(&rows, settings.merge_segments_min, settings.merge_rows_max);
+                let Some(run) = run else { continue };
+                let mut parts = Vec::with_capacity(run.len());
+                for (first, batch, _) in sizes.get(run).unwrap_or_default() {
+                    parts.extend(
+                        segments::get(&mut tx, &self.key, kind, day, *first, *batch).await?,
+                    );
+                }
+                tx.commit().await?;
+                return self.join(parts).await;
+            }
+        }
+        Ok(Step::Idle)
+    }
+
+    async fn join(&mut self, parts: Vec<StoredSegment>) -> Result<Step, EngineError> {
+        let head = self.head();
+        let parts = Arc::new(parts);
+        let own = Arc::clone(&parts);
+        let joined = tokio::task::spawn_blocking(move || {
+            let mut rows = Columns::default();
+            for part in own.iter() {
+                rows.append(&decode(&part.bytes)?.1);
+            }
+            if own.first().is_some_and(|part| part.kind == SegmentKind::Delta) {
+                rows = rows.sorted_by_ordinal();
+            }
+            Ok::<_, SegmentError>((rows.rows(), encode_small(head, &rows)?))
+        });
+        let (rows, bytes) = joined.await??;
+        let (Some(first), Some(last)) = (parts.first(), parts.last()) else {
+            return Ok(Step::Idle);
+        };
+        let Some(mut tx) = self.begin().await? else { return Ok(Step::Lost) };
+        for part in parts.iter() {
+            segments::delete(&mut tx, &self.key, part).await?;
+        }
+        let whole = StoredSegment {
+            next_ordinal: last.next_ordinal,
+            batch: first.batch,
+            batch_last: last.batch_last,
+            rows: u64::try_from(rows).unwrap_or(0),
+            bytes,
+            ..first.clone()
+        };
+        segments::put(&mut tx, &self.key, &whole).await?;
+        let progress = Progress {
+            kind: "merge",
+            next_offset: self.claim.next_offset,
+            received_at: self.claim.received_at,
+        };
+        let after = self.progress_row(&mut tx, &progress, Vec::new(), Sha256::default()).await?;
+        if tx.commit().await.is_err() {
+            return Ok(Step::Lost);
+        }
+        self.claim = after;
+        Ok(Step::Worked(0))
+    }
+}
+
+/// The first run of at least `segments_min` neighbours of one size class whose rows fit together.
+fn run_to_join(
+    rows: &[u64],
+    segments_min: usize,
+    rows_max: u64,
+) -> Option<std::ops::Range<usize>> {
+    let class = |rows: u64| rows.max(1).ilog(8);
+    let mut start = 0;
+    while start < rows.len() {
+        let own = rows.get(start).copied().map(class)?;
+        let (mut end, mut sum) = (start, 0);
+        while let Some(next) = rows.get(end).copied()
+            && class(next) == own
+            && sum + next <= rows_max
+        {
+            sum += next;
+            end += 1;
+        }
+        if end - start >= segments_min {
+            return Some(start..end);
+        }
+        start = end.max(start + 1);
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::run_to_join;
+
+    #[test]
+    fn neighbours_of_one_class_are_joined_and_large_ones_left_alone() {
+        assert_eq!(run_to_join(&[500, 3, 3, 3, 9], 3, 1000), Some(1..4));
+        assert_eq!(run_to_join(&[3, 500, 3, 3], 3, 1000), None);
+        assert_eq!(run_to_join(&[600, 600, 600], 3, 1000), None, "too many rows together");
+        assert_eq!(run_to_join(&[], 3, 1000), None);
+    }
+
+    #[test]
+    fn tiny_batches_are_rewritten_a_few_times_only() {
+        let (mut rows, mut written) = (Vec::new(), 0);
+        for _ in 0..4096u64 {
+            rows.push(2u64);
+            while let Some(run) = run_to_join(&rows, 8, 131_072) {
+                let sum = rows.drain(run.clone()).sum();
+                rows.insert(run.start, sum);
+                written += sum;
+            }
+        }
+        assert!(rows.len() < 40, "{} segments", rows.len());
+        assert!(written <= 5 * 2 * 4096, "{written} rows rewritten");
+    }
+}

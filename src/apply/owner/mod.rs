@@ -1,0 +1,225 @@
+//! The owner of one partition: claims it, rebuilds its memory, and goes batch by batch.
+//!
+//! Every batch begins with the swap of the position row. A lost swap, or a commit whose outcome
+//! is unknown, ends this owner: its memory is dropped, and the partition is claimed again.
+
+mod batch;
+mod close;
+mod decode;
+mod late;
+mod load;
+mod merge;
+mod write;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::domain::ids::{ConnectorId, LineCode, PlatformId};
+use crate::domain::time::{Day, Moment, Month};
+use crate::orders::identity::Fingerprints;
+use crate::orders::shard::{Phase, Shard, ShardSettings};
+use crate::store::Tx;
+use crate::store::positions::{Claim, PartitionKey, claim, release, swap};
+use crate::store::{levy, segments};
+
+use super::engine::{Engine, EngineError, connector_of};
+
+/// Cut of each frozen period of the partition's platform.
+type Cuts = HashMap<(LineCode, Month), Moment>;
+
+/// What one step did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// There was nothing to do.
+    Idle,
+    /// So many messages were applied, held, ignored or found to be duplicates.
+    Worked(u64),
+    /// The partition has another owner now, or a commit's outcome is unknown.
+    Lost,
+}
+
+/// One partition under this instance's lease.
+pub struct Owner {
+    engine: Arc<Engine>,
+    key: PartitionKey,
+    connector: ConnectorId,
+    platform: Option<PlatformId>,
+    claim: Claim,
+    shard: Option<Arc<Shard>>,
+    cuts: Cuts,
+    late_waiting: bool,
+    late_run_at: Moment,
+    early_left_until: Option<Day>,
+}
+
+impl Owner {
+    /// Claims the partition and rebuilds its memory; `None` where another lease holds.
+    ///
+    /// # Errors
+    /// [`EngineError`] where database or segments cannot be read.
+    pub async fn claim(
+        engine: Arc<Engine>,
+        key: PartitionKey,
+        partitions: u32,
+    ) -> Result<Option<Self>, EngineError> {
+        let no_connector = || EngineError::NoConnector { topic: key.topic.clone() };
+        let connector = connector_of(&key).ok_or_else(no_connector)?;
+        let manifest = engine.connectors.get(&connector).ok_or_else(no_connector)?;
+        let platform = manifest.platform.clone();
+        let resolution_ms = manifest.feeds().iter().filter(|feed| feed.makes_orders());
+        let resolution_ms = resolution_ms.map(|feed| feed.resolution_ms).max().unwrap_or(1);
+        let mut tx = engine.db.begin().await?;
+        let now = (engine.clock)();
+        let claimed = claim(&mut tx, &key, &engine.owner, now, engine.settings.lease_ms).await?;
+        tx.commit().await?;
+        let Some(claimed) = claimed else { return Ok(None) };
+        let mut owner = Self {
+            late_run_at: claimed.received_at,
+            engine,
+            key,
+            connector,
+            platform: platform.clone(),
+            claim: claimed,
+            shard: None,
+            cuts: Cuts::new(),
+            late_waiting: false,
+            early_left_until: None,
+        };
+        if let Some(platform) = platform {
+            let windows = *owner.engine.policy.windows();
+            let settings = ShardSettings {
+                topic: owner.key.topic.as_str().into(),
+                partition: owner.key.partition,
+                partitions,
+                platform,
+                fingerprints: Fingerprints::new(owner.engine.fingerprint_key, resolution_ms),
+                seal_after_ms: windows.seal_after_ms,
+                reassign_window_ms: windows.reassign_window_ms,
+            };
+            owner.load(settings).await?;
+        }
+        Ok(Some(owner))
+    }
+
+    /// The partition.
+    #[must_use]
+    pub const fn key(&self) -> &PartitionKey {
+        &self.key
+    }
+
+    /// Position of the next record and the partition's clock.
+    #[must_use]
+    pub const fn progress(&self) -> (u64, Moment) {
+        (self.claim.next_offset, self.claim.received_at)
+    }
+
+    /// Drains handoff, applies one batch of the log, or does the upkeep that is due.
+    ///
+    /// # Errors
+    /// [`EngineError`] where nothing was committed and the cause must be mended; the owner must
+    /// be dropped.
+    pub async fn step(&mut self) -> Result<Step, EngineError> {
+        let handoff = self.drain_handoff().await?;
+        if handoff != Step::Idle {
+            return Ok(handoff);
+        }
+        let from = self.claim.next_offset;
+        let bytes_max = self.engine.settings.batch_bytes_max;
+        let log = Arc::clone(&self.engine.log);
+        let batch = log.read(&self.key.topic, self.key.partition, from, bytes_max).await?;
+        if batch.records.is_empty() {
+            return self.upkeep().await;
+        }
+        let worked = self.apply_log(batch).await?;
+        if let Step::Worked(_) = worked
+            && self.upkeep().await? == Step::Lost
+        {
+            return Ok(Step::Lost);
+        }
+        Ok(worked)
+    }
+
+    /// What is due by the partition's own clock: seal days, run late events, join segments.
+    async fn upkeep(&mut self) -> Result<Step, EngineError> {
+        if self.shard.is_none() {
+            return Ok(Step::Idle);
+        }
+        let sealed = self.seal_due_days().await?;
+        if sealed != Step::Idle {
+            return Ok(sealed);
+        }
+        let every = self.engine.settings.late_run_every_ms;
+        if self.late_waiting && self.claim.received_at.since_ms(self.late_run_at) >= every {
+            return self.late_run().await;
+        }
+        let dropped = self.drop_finished_early().await?;
+        if dropped != Step::Idle {
+            return Ok(dropped);
+        }
+        self.merge_segments().await
+    }
+
+    /// Seals every day up to the given one now, and runs late events: an operator's command, for
+    /// example after a backfill.
+    ///
+    /// # Errors
+    /// As [`Owner::step`].
+    pub async fn seal_until(&mut self, day: Day) -> Result<Step, EngineError> {
+        let Some(shard) = self.shard.clone() else { return Ok(Step::Idle) };
+        let open = shard.days().filter(|(_, state)| {
+            state.phase == Phase::Open
+        });
+        let days: Vec<_> = open.map(|(open, _)| open).filter(|open| *open <= day).collect();
+        for open in days {
+            if self.seal_day(open).await? == Step::Lost {
+                return Ok(Step::Lost);
+            }
+        }
+        self.early_left_until = None;
+        if self.leave_early(day).await? == Step::Lost {
+            return Ok(Step::Lost);
+        }
+        self.late_run().await
+    }
+
+    /// Gives the partition back at a batch boundary.
+    ///
+    /// # Errors
+    /// [`EngineError`] where the database refuses.
+    pub async fn release(self) -> Result<(), EngineError> {
+        let mut tx = self.engine.db.begin().await?;
+        release(&mut tx, &self.key, &self.claim).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Begins a batch: the transaction, the swap, and the cuts as they stand under it. `None`
+    /// where the swap is lost.
+    async fn begin(&mut self) -> Result<Option<Tx>, EngineError> {
+        let mut tx = self.engine.db.begin().await?;
+        let lease_until = (self.engine.clock)().plus_ms(self.engine.settings.lease_ms);
+        if !swap(&mut tx, &self.key, &self.claim, lease_until).await? {
+            tx.rollback().await?;
+            return Ok(None);
+        }
+        if let Some(platform) = &self.platform {
+            let cuts = levy::cuts(&mut tx, platform).await?;
+            let cuts = cuts.into_iter().map(|cut| ((cut.line, cut.month), cut.cut_at));
+            self.cuts = cuts.collect();
+        }
+        Ok(Some(tx))
+    }
+
+    async fn drain_handoff(&mut self) -> Result<Step, EngineError> {
+        if self.shard.is_none() {
+            return Ok(Step::Idle);
+        }
+        let mut tx = self.engine.db.snapshot().await?;
+        let waiting = segments::waiting_handoff(&mut tx, &self.key).await?;
+        tx.commit().await?;
+        match waiting {
+            Some((from, batch, bytes)) => self.apply_handoff(from, batch, &bytes).await,
+            None => Ok(Step::Idle),
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! Late runs: events of days that are no longer in memory, and events that waited in vain for an
+//! acceptance, against the sealed days.
+//!
+//! The caller looks every order number up in the fingerprint runs of the identity horizon and
+//! reads the orders that are there ([`Located`]); the run itself is pure. Acceptances go first,
+//! so that what waits for one finds it in the same run.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::columns::{Columns, RawMessage};
+use super::effects::{CountCell, Fate};
+use super::identity::{Fingerprints, short};
+use super::index::RiderOrders;
+use super::order::{Order, Standing, Verdict};
+use super::resolve::{is_after_cut, place_in_scope, stripped};
+use super::seal::count_riders;
+use crate::domain::event::{OrderEvent, OrderKind};
+use crate::domain::hold::HoldReason;
+use crate::domain::ids::{LineCode, OrderId, PlatformId};
+use crate::domain::time::{Day, Moment, Month};
+use crate::policy::Policy;
+
+/// An order that stands on a sealed day.
+#[derive(Clone, Debug)]
+pub struct Located {
+    /// The day.
+    pub day: Day,
+    /// Its ordinal there.
+    pub ordinal: u32,
+    /// The order.
+    pub order: Order,
+}
+
+/// One late event with its message.
+#[derive(Clone, Debug)]
+pub struct LateEvent {
+    /// The event.
+    pub event: OrderEvent,
+    /// The message that it came from.
+    pub raw: RawMessage,
+}
+
+/// What a late run does.
+#[derive(Default)]
+pub struct LateEffects {
+    /// New orders by day, numbered from the day's next ordinal on.
+    pub base: BTreeMap<Day, Columns>,
+    /// Further events by day.
+    pub delta: BTreeMap<Day, Columns>,
+    /// 40-bit fingerprints of the new orders, by day.
+    pub fingerprints: BTreeMap<Day, Vec<u64>>,
+    /// Changed counts.
+    pub counts: BTreeMap<CountCell, i64>,
+    /// Changed riders, by day.
+    pub riders: BTreeMap<Day, RiderOrders>,
+    /// What each late event turned out to be, where it is not applied after all.
+    pub reclassified: Vec<(Fate, RawMessage, Option<HoldReason>)>,
+}
+
+/// What a late run looks at besides the orders that were located.
+pub struct LateContext<'a> {
+    /// The dated rules.
+    pub policy: &'a Policy,
+    /// Cuts of frozen periods.
+    pub cuts: &'a HashMap<(LineCode, Month), Moment>,
+    /// How identities are hashed.
+    pub fingerprints: &'a Fingerprints,
+    /// Next ordinal of each sealed day.
+    pub next_ordinals: &'a BTreeMap<Day, u32>,
+    /// Another rider within this time is a reassignment.
+    pub reassign_window_ms: i64,
+}
+
+/// Reads late events back from their segments' rows.
+#[must_use]
+pub fn events_of(rows: &Columns, platform: &PlatformId) -> Vec<LateEvent> {
+    let with_raw = |row: usize| {
+        let raw = rows.raws.get(&u32::try_from(row).ok()?)?.clone();
+        Some(LateEvent { event: rows.event(row, platform, None)?, raw })
+    };
+    (0..rows.rows()).filter_map(with_raw).collect()
+}
+
+/// 40-bit fingerprints of the late events, ascending.
+#[must_use]
+pub fn wanted(events: &[LateEvent], fingerprints: &Fingerprints) -> Vec<u64> {
+    let prints = events.iter().map(|late| short(fingerprints.of(late.event.order_id.as_str())));
+    prints.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// Resolves a late run.
+#[must_use]
+pub fn resolve(
+    mut events: Vec<LateEvent>,
+    located: Vec<Located>,
+    context: &LateContext<'_>,
+) -> LateEffects {
+    events.sort_by_key(|late| {
+        let is_follow_up = late.event.accepted_at.is_none();
+        (is_follow_up, late.raw.received_at, late.raw.partition, late.raw.offset)
+    });
+    let orders = located.into_iter().filter_map(|found| Some((found.order.id()?.clone(), found)));
+    let mut run = Run {
+        orders: orders.collect(),
+        context,
+        effects: LateEffects::default(),
+        next_ordinals: context.next_ordinals.clone(),
+    };
+    events.into_iter().for_each(|late| run.event(late));
+    run.effects
+}
+
+struct Run<'a> {
+    orders: HashMap<OrderId, Located>,
+    context: &'a LateContext<'a>,
+    effects: LateEffects,
+    next_ordinals: BTreeMap<Day, u32>,
+}
+
+impl Run<'_> {
+    fn event(&mut self, late: LateEvent) {
+        let Some(mut found) = self.orders.remove(&late.event.order_id) else {
+            return self.unknown(late);
+        };
+        let id = late.event.order_id.clone();
+        let verdict = found.order.consider(&late.event, self.context.reassign_window_ms);
+        match verdict {
+            Verdict::Conflict(field) => {
+                let day = late.event.accepted_at.map(Moment::day);
+                let reason = if field == "accepted_at" && day.is_some_and(|day| day != found.day) {
+                    HoldReason::SameIdOtherDay
+                } else {
+                    HoldReason::SameIdOtherContent { field }
+                };
+                self.effects.reclassified.push((Fate::Held, late.raw, Some(reason)));
+            }
+            Verdict::Duplicate { fills: false } => {
+                self.effects.reclassified.push((Fate::Duplicate, late.raw, None));
+            }
+            Verdict::Duplicate { fills: true } | Verdict::Apply => {
+                self.amend(&mut found, &late);
+                if verdict != Verdict::Apply {
+                    self.effects.reclassified.push((Fate::Duplicate, late.raw, None));
+                }
+            }
+        }
+        self.orders.insert(id, found);
+    }
+
+    fn amend(&mut self, found: &mut Located, late: &LateEvent) {
+        let before = found.order.clone();
+        found.order.add(late.event.clone());
+        let first = before.events().first().cloned();
+        let row = match first {
+            Some(first) if !found.order.is_amended() => stripped(&first, &late.event),
+            Some(_) | None => late.event.clone(),
+        };
+        self.effects.delta.entry(found.day).or_default().push(Some(found.ordinal), &row);
+        let riders = self.effects.riders.entry(found.day).or_default();
+        count_riders(&before, self.context.policy, -1, riders);
+        count_riders(&found.order, self.context.policy, 1, riders);
+        self.recount(&before.standing(), &found.order.standing(), late.raw.received_at);
+    }
+
+    /// No day of the horizon has it: a new order of its day, a tombstone, or nothing known.
+    fn unknown(&mut self, late: LateEvent) {
+        let is_tombstone =
+            matches!(late.event.kind, OrderKind::Cancelled | OrderKind::Void);
+        let day = match late.event.accepted_at {
+            Some(at) => at.day(),
+            None if is_tombstone => late.event.occurred_at.day(),
+            None => {
+                let reason = Some(HoldReason::NoAcceptance);
+                return self.effects.reclassified.push((Fate::Held, late.raw, reason));
+            }
+        };
+        let next = self.next_ordinals.entry(day).or_insert(0);
+        let ordinal = *next;
+        *next += 1;
+        self.effects.base.entry(day).or_default().push(None, &late.event);
+        let print = short(self.context.fingerprints.of(late.event.order_id.as_str()));
+        self.effects.fingerprints.entry(day).or_default().push(print);
+        let order = Order::new(late.event.clone());
+        let riders = self.effects.riders.entry(day).or_default();
+        count_riders(&order, self.context.policy, 1, riders);
+        let nothing = Standing::NotCounted(super::order::NotCounted::NoAcceptance);
+        self.recount(&nothing, &order.standing(), late.raw.received_at);
+        self.orders.insert(late.event.order_id.clone(), Located { day, ordinal, order });
+    }
+
+    fn recount(&mut self, before: &Standing, after: &Standing, received_at: Moment) {
+        let policy = self.context.policy;
+        let counted = place_in_scope(policy, Some(before));
+        let will = place_in_scope(policy, Some(after));
+        if counted == will {
+            return;
+        }
+        for (place, change) in [(counted, -1), (will, 1)] {
+            let Some(place) = place else { continue };
+            let after_cut = is_after_cut(self.context.cuts, place, received_at);
+            let cell = CountCell { place: place.clone(), after_cut };
+            *self.effects.counts.entry(cell).or_insert(0) += change;
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! The order book: counts each order once, finds it again as evidence, keeps it in few bytes.
+//!
+//! An order is the merge of its events, a function of their set ([`order`]). The owner of a
+//! partition keeps the open days in a known set ([`known`], [`shard`]) and resolves a batch
+//! against it as a pure function ([`resolve`]) to plain effects ([`effects`]), which the caller
+//! writes in one transaction as immutable segments ([`segment`]) and then gives back to memory.
+//! No SQL, no log, no clock here.
+
+mod bits;
+pub mod columns;
+pub mod effects;
+pub mod identity;
+mod ids;
+pub mod index;
+mod known;
+pub mod late;
+pub mod order;
+pub mod resolve;
+pub mod seal;
+pub mod segment;
+pub mod shard;
+
+pub use bits::CodecError;

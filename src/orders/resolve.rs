@@ -1,0 +1,414 @@
+//! One batch against the owner's memory: a pure function to [`Effects`].
+//!
+//! Most events take the fast path: a look into the known set. What the known set cannot decide
+//! (a void, a cancellation, a difference, a reassignment) is decided on the order itself, whose
+//! first event is read from its segment beforehand; what turns out to be missing is named in
+//! [`Unread`], and the caller reads it and asks again.
+
+use std::collections::HashMap;
+
+use super::columns::{Columns, RawMessage};
+use super::effects::{CountCell, Effects, Fate, Incoming};
+use super::known::{Entry, mark};
+use super::order::{Order, Place, Standing, Verdict};
+use super::shard::Shard;
+use crate::domain::event::{OrderEvent, OrderKind};
+use crate::domain::hold::HoldReason;
+use crate::domain::ids::LineCode;
+use crate::domain::time::{Day, Moment, Month};
+use crate::log::partition_of;
+use crate::policy::{CountyStanding, Policy, Standing as PlatformStanding};
+
+/// First events of orders that a batch needs, by day and ordinal.
+pub type FirstEvents = HashMap<(Day, u32), OrderEvent>;
+
+/// Orders whose first event must be read before the batch can be resolved.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Unread(pub Vec<(Day, u32)>);
+
+/// What resolving looks at besides memory.
+pub struct Context<'a> {
+    /// The dated rules.
+    pub policy: &'a Policy,
+    /// Cut of each frozen period of the platform.
+    pub cuts: &'a HashMap<(LineCode, Month), Moment>,
+    /// The message of an event, by number in the batch.
+    pub raw_of: &'a dyn Fn(usize) -> RawMessage,
+    /// Events from other partitions belong here and are never handed off again.
+    pub is_handoff: bool,
+}
+
+/// Orders that the batch will probably need: what the fast path cannot decide.
+#[must_use]
+pub fn probably_needed(shard: &Shard, incoming: &[Incoming]) -> Vec<(Day, u32)> {
+    let mut needed = Vec::new();
+    for item in incoming {
+        let print = shard.settings.fingerprints.of(item.event.order_id.as_str());
+        let Some(entry) = shard.known.get(print) else { continue };
+        if entry.state & (mark::EARLY | mark::AMENDED) == 0
+            && !is_fast(shard, &entry, &item.event)
+            && let Some(day) = shard.day_of(entry.slot)
+        {
+            needed.push((day, entry.ordinal));
+        }
+    }
+    needed.sort_unstable();
+    needed.dedup();
+    needed
+}
+
+/// Resolves a batch, event by event, in order.
+///
+/// # Errors
+/// [`Unread`] where first events are missing in `firsts`: read them too and ask again.
+pub fn resolve(
+    shard: &Shard,
+    context: &Context<'_>,
+    firsts: &FirstEvents,
+    incoming: &[Incoming],
+) -> Result<Effects, Unread> {
+    let effects = Effects::default();
+    let mut run = Run { shard, context, firsts, effects, unread: Vec::new() };
+    for item in incoming {
+        run.event(item);
+    }
+    if run.unread.is_empty() {
+        return Ok(run.effects);
+    }
+    Err(Unread(run.unread))
+}
+
+/// Why an event cannot be applied whatever the order is.
+fn admission(policy: &Policy, event: &OrderEvent) -> Option<HoldReason> {
+    let day = event.accepted_at.unwrap_or(event.occurred_at).day();
+    if let Some(county) = event.county
+        && policy.county(county, day) == CountyStanding::Unknown
+    {
+        return Some(HoldReason::CountyUnknown { found: county.into() });
+    }
+    let line = event.line.as_ref()?;
+    event.accepted_at?;
+    if day < policy.scheme_start() {
+        return None;
+    }
+    let when = match policy.standing(&event.platform, line, day) {
+        PlatformStanding::InForce => return None,
+        PlatformStanding::NotYet | PlatformStanding::UnknownPlatform => "not yet",
+        PlatformStanding::NoLonger => "no longer",
+    };
+    Some(HoldReason::NotInForce { platform: event.platform.clone(), when })
+}
+
+/// Whether the known set alone decides.
+fn is_fast(shard: &Shard, entry: &Entry, event: &OrderEvent) -> bool {
+    let carried = shard.settings.fingerprints.material(event);
+    let is_settled = match event.kind {
+        OrderKind::Accepted | OrderKind::Completed => true,
+        OrderKind::Cancelled | OrderKind::Void => entry.state & event.kind.bit() != 0,
+    };
+    is_settled && entry.material.agrees(carried) && !entry.material.is_filled_by(carried)
+}
+
+struct Run<'a> {
+    shard: &'a Shard,
+    context: &'a Context<'a>,
+    firsts: &'a FirstEvents,
+    effects: Effects,
+    unread: Vec<(Day, u32)>,
+}
+
+impl Run<'_> {
+    fn event(&mut self, item: &Incoming) {
+        let settings = &self.shard.settings;
+        if let Some(reason) = admission(self.context.policy, &item.event) {
+            return self.hold(item, reason);
+        }
+        let id = item.event.order_id.as_str();
+        let owner = partition_of(id.as_bytes(), settings.partitions);
+        if owner != settings.partition && !self.context.is_handoff {
+            let raw = (self.context.raw_of)(item.index);
+            self.effects.handoff.entry(owner).or_default().push_raw(&item.event, raw);
+            return self.fate(item, Fate::Handoff);
+        }
+        let print = settings.fingerprints.of(id);
+        let entry = self.effects.entries.get(&print).copied();
+        match entry.or_else(|| self.shard.known.get(print)) {
+            None => self.first_event(item, print),
+            Some(entry) if entry.state & mark::EARLY != 0 => self.early_order(item, print),
+            Some(entry) => self.known_order(item, print, entry),
+        }
+    }
+
+    fn first_event(&mut self, item: &Incoming, print: u64) {
+        let Some(accepted_at) = item.event.accepted_at else {
+            let raw = (self.context.raw_of)(item.index);
+            return self.keep_early(item, print, raw);
+        };
+        let day = accepted_at.day();
+        if !self.shard.is_open(day, item.received_at) {
+            return self.keep_late(item);
+        }
+        let order = Order::new(item.event.clone());
+        let state = order.kinds() | if order.is_amended() { mark::AMENDED } else { 0 };
+        self.insert_base(print, day, &item.event, state);
+        self.recount(item, None, Some(order.standing()));
+        if state & mark::AMENDED != 0 {
+            self.effects.amended.insert(print, order);
+        }
+        self.fate(item, Fate::Applied);
+    }
+
+    fn early_order(&mut self, item: &Incoming, print: u64) {
+        let waiting = self.effects.early.iter().filter(|(other, ..)| *other == print);
+        let batch_events: Vec<_> = waiting.map(|(_, event, _)| event.clone()).collect();
+        let stored = self.shard.early.get(&print).map(|early| early.order.clone());
+        let mut events = stored.map(|order| order.events().to_vec()).unwrap_or_default();
+        events.extend(batch_events);
+        let mut parts = events.into_iter();
+        let Some(first) = parts.next() else { return self.first_event(item, print) };
+        let mut order = Order::new(first);
+        parts.for_each(|event| order.add(event));
+        let fate = match order.consider(&item.event, self.shard.settings.reassign_window_ms) {
+            Verdict::Conflict(field) => {
+                return self.hold(item, HoldReason::SameIdOtherContent { field });
+            }
+            Verdict::Duplicate { fills: false } => return self.fate(item, Fate::Duplicate),
+            Verdict::Duplicate { fills: true } => Fate::Duplicate,
+            Verdict::Apply => Fate::Applied,
+        };
+        let day = item.event.accepted_at.map(Moment::day);
+        match day {
+            Some(day) if self.shard.is_open(day, item.received_at) => {
+                self.match_early(item, print, day, order);
+                self.fate(item, fate);
+            }
+            Some(_) => self.keep_late(item),
+            None if fate == Fate::Applied => {
+                let raw = (self.context.raw_of)(item.index);
+                self.keep_early(item, print, raw);
+            }
+            None => self.fate(item, fate),
+        }
+    }
+
+    /// The acceptance of an order whose other events came first.
+    fn match_early(&mut self, item: &Incoming, print: u64, day: Day, early: Order) {
+        let mut order = Order::new(item.event.clone());
+        early.events().iter().for_each(|event| order.add(event.clone()));
+        let state = order.kinds() | if order.is_amended() { mark::AMENDED } else { 0 };
+        let ordinal = self.insert_base(print, day, &item.event, state);
+        for event in early.events() {
+            let row = if order.is_amended() { event.clone() } else { stripped(&item.event, event) };
+            self.effects.delta.entry(day).or_default().push(Some(ordinal), &row);
+        }
+        self.effects.early.retain(|(other, ..)| *other != print);
+        self.effects.matched.push(print);
+        self.recount(item, None, Some(order.standing()));
+        if state & mark::AMENDED != 0 {
+            self.effects.amended.insert(print, order);
+        }
+    }
+
+    fn known_order(&mut self, item: &Incoming, print: u64, entry: Entry) {
+        let Some(day) = self.day_in(entry.slot) else {
+            let detail = format!("known set names slot {} of no open day", entry.slot);
+            return self.hold(item, HoldReason::Defect { detail });
+        };
+        if entry.state & mark::AMENDED == 0 && is_fast(self.shard, &entry, &item.event) {
+            if entry.state & item.event.kind.bit() != 0 {
+                return self.fate(item, Fate::Duplicate);
+            }
+            let row = kind_only(&item.event);
+            self.effects.delta.entry(day).or_default().push(Some(entry.ordinal), &row);
+            let state = entry.state | item.event.kind.bit();
+            self.effects.entries.insert(print, Entry { state, ..entry });
+            return self.fate(item, Fate::Applied);
+        }
+        let Some(order) = self.order(print, day, entry) else {
+            return self.unread.push((day, entry.ordinal));
+        };
+        self.slow(item, print, day, entry, order);
+    }
+
+    fn slow(&mut self, item: &Incoming, print: u64, day: Day, entry: Entry, mut order: Order) {
+        if order.id() != Some(&item.event.order_id) {
+            let detail = "two order numbers with one fingerprint".to_owned();
+            return self.hold(item, HoldReason::Defect { detail });
+        }
+        let fate = match order.consider(&item.event, self.shard.settings.reassign_window_ms) {
+            Verdict::Conflict(field) => {
+                return self.hold(item, HoldReason::SameIdOtherContent { field });
+            }
+            Verdict::Duplicate { fills: false } => return self.fate(item, Fate::Duplicate),
+            Verdict::Duplicate { fills: true } => Fate::Duplicate,
+            Verdict::Apply => Fate::Applied,
+        };
+        let before = order.standing();
+        let first = order.events().first().cloned();
+        order.add(item.event.clone());
+        let is_amended = order.is_amended();
+        let row = match first {
+            Some(first) if !is_amended => stripped(&first, &item.event),
+            Some(_) | None => item.event.clone(),
+        };
+        self.effects.delta.entry(day).or_default().push(Some(entry.ordinal), &row);
+        self.recount(item, Some(before), Some(order.standing()));
+        let amended = if is_amended { mark::AMENDED } else { 0 };
+        let state = entry.state | item.event.kind.bit() | amended;
+        self.effects.entries.insert(print, Entry { state, ..entry });
+        if is_amended {
+            self.effects.amended.insert(print, order);
+        }
+        self.fate(item, fate);
+    }
+
+    /// The whole order: from memory where it is amended, else its first event and its kinds.
+    fn order(&self, print: u64, day: Day, entry: Entry) -> Option<Order> {
+        if entry.state & mark::AMENDED != 0 {
+            let own = self.effects.amended.get(&print);
+            return own.or_else(|| self.shard.amended.get(&print)).cloned();
+        }
+        let first = match self.effects.base.get(&day) {
+            Some((first_ordinal, rows)) if entry.ordinal >= *first_ordinal => {
+                let row = usize::try_from(entry.ordinal - first_ordinal).ok()?;
+                rows.event(row, &self.shard.settings.platform, None)?
+            }
+            Some(_) | None => self.firsts.get(&(day, entry.ordinal))?.clone(),
+        };
+        Some(Order::from_first(first, entry.state & 0x0f))
+    }
+
+    fn insert_base(&mut self, print: u64, day: Day, event: &OrderEvent, state: u8) -> u32 {
+        let (slot, next) = self.numbering(day);
+        let (_, rows) = self.effects.base.entry(day).or_insert_with(|| (next, Columns::default()));
+        rows.push(None, event);
+        self.effects.next_ordinals.insert(day, next + 1);
+        let material = self.shard.settings.fingerprints.material(event);
+        self.effects.entries.insert(print, Entry { ordinal: next, slot, state, material });
+        next
+    }
+
+    /// Slot and next ordinal of an open day, which may be new in this batch.
+    fn numbering(&mut self, day: Day) -> (u8, u32) {
+        let known = self.shard.days.get(&day);
+        let next = self.effects.next_ordinals.get(&day).copied();
+        let next = next.or(known.map(|state| state.next_ordinal)).unwrap_or(0);
+        if let Some(state) = known {
+            return (state.slot, next);
+        }
+        if let Some(slot) = self.effects.new_slots.get(&day) {
+            return (*slot, next);
+        }
+        let taken = |slot: u8| {
+            self.shard.day_of(slot).is_some() || self.effects.new_slots.values().any(|s| *s == slot)
+        };
+        let slot = (0..=u8::MAX).find(|slot| !taken(*slot)).unwrap_or(u8::MAX);
+        self.effects.new_slots.insert(day, slot);
+        (slot, next)
+    }
+
+    fn day_in(&self, slot: u8) -> Option<Day> {
+        let new = self.effects.new_slots.iter().find(|(_, own)| **own == slot);
+        new.map(|(day, _)| *day).or_else(|| self.shard.day_of(slot))
+    }
+
+    fn keep_early(&mut self, item: &Incoming, print: u64, raw: RawMessage) {
+        let known = self.effects.entries.get(&print).or(None).copied();
+        let known = known.or_else(|| self.shard.known.get(print));
+        let kinds = known.map_or(0, |entry| entry.state) | item.event.kind.bit();
+        let material = self.shard.settings.fingerprints.material(&item.event);
+        let state = kinds | mark::EARLY;
+        self.effects.entries.insert(print, Entry { ordinal: 0, slot: 0, state, material });
+        self.effects.early.push((print, item.event.clone(), raw));
+        self.fate(item, Fate::Applied);
+    }
+
+    fn keep_late(&mut self, item: &Incoming) {
+        self.effects.late.push_raw(&item.event, (self.context.raw_of)(item.index));
+        self.fate(item, Fate::Applied);
+    }
+
+    fn recount(&mut self, item: &Incoming, before: Option<Standing>, after: Option<Standing>) {
+        let counts = place_in_scope(self.context.policy, before.as_ref());
+        let will = place_in_scope(self.context.policy, after.as_ref());
+        if let (Some(Standing::Counted(_)), None) = (&after, will) {
+            self.effects.out_of_scope += 1;
+        }
+        if counts == will {
+            return;
+        }
+        for (place, change) in [(counts, -1), (will, 1)] {
+            let Some(place) = place else { continue };
+            let after_cut = is_after_cut(self.context.cuts, place, item.received_at);
+            self.effects.count(CountCell { place: place.clone(), after_cut }, change);
+        }
+    }
+
+    fn hold(&mut self, item: &Incoming, reason: HoldReason) {
+        self.effects.held.push((item.index, reason));
+        self.fate(item, Fate::Held);
+    }
+
+    fn fate(&mut self, item: &Incoming, fate: Fate) {
+        self.effects.fates.push((item.index, fate));
+    }
+}
+
+/// The place where an order counts, if it counts within the scheme: accepted in the region, from
+/// the start on.
+pub(super) fn place_in_scope<'a>(
+    policy: &Policy,
+    standing: Option<&'a Standing>,
+) -> Option<&'a Place> {
+    let Some(Standing::Counted(place)) = standing else { return None };
+    let is_in_region =
+        matches!(policy.county(place.county, place.day), CountyStanding::InRegion(_));
+    (is_in_region && place.day >= policy.scheme_start()).then_some(place)
+}
+
+/// The cell that an order counts in, for a change by a message received at `received_at`.
+#[must_use]
+pub fn counted_cell(
+    policy: &Policy,
+    cuts: &HashMap<(LineCode, Month), Moment>,
+    standing: &Standing,
+    received_at: Moment,
+) -> Option<CountCell> {
+    let place = place_in_scope(policy, Some(standing))?;
+    let after_cut = is_after_cut(cuts, place, received_at);
+    Some(CountCell { place: place.clone(), after_cut })
+}
+
+/// Whether an effect of a message received then belongs to the adjustments of a frozen period.
+pub(super) fn is_after_cut(
+    cuts: &HashMap<(LineCode, Month), Moment>,
+    place: &Place,
+    received_at: Moment,
+) -> bool {
+    let cut = cuts.get(&(place.line.clone(), place.day.month()));
+    cut.is_some_and(|cut| received_at >= *cut)
+}
+
+/// The event without the material fields that the first event has already.
+pub(super) fn stripped(first: &OrderEvent, event: &OrderEvent) -> OrderEvent {
+    let mut row = event.clone();
+    row.worker = row.worker.filter(|worker| Some(*worker) != first.worker);
+    row.line = row.line.filter(|line| Some(line) != first.line.as_ref());
+    row.county = row.county.filter(|county| Some(*county) != first.county);
+    let resolution = i64::from(first.resolution_ms.max(event.resolution_ms).max(1));
+    let coarse = |at: Moment| at.ms().div_euclid(resolution);
+    row.accepted_at = row.accepted_at.filter(|at| Some(coarse(*at)) != first.accepted_at.map(coarse));
+    row.county_source = row.county.and(row.county_source);
+    row
+}
+
+/// The event without any material field: the known set has found them all to agree.
+fn kind_only(event: &OrderEvent) -> OrderEvent {
+    let mut row = event.clone();
+    row.worker = None;
+    row.line = None;
+    row.county = None;
+    row.county_source = None;
+    row.accepted_at = None;
+    row
+}

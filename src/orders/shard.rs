@@ -1,0 +1,386 @@
+//! What the owner of one partition keeps in memory: the known set of the open days, orders that
+//! wait for their acceptance, orders that a few bits do not describe, and the state of days.
+//!
+//! All of it is rebuilt from segments by [`Shard::load_base`], [`Shard::load_delta`] and
+//! [`Shard::load_early`], in that order; nothing enters it before the database has confirmed the
+//! batch (see [`Shard::accept`]).
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
+
+use super::bits::ABSENT;
+use super::columns::{Columns, RawMessage};
+use super::effects::Effects;
+use super::identity::Fingerprints;
+use super::known::{Entry, KnownSet, mark};
+use super::order::Order;
+use crate::domain::event::{OrderEvent, OrderKind};
+use crate::domain::ids::{OrderId, PlatformId};
+use crate::domain::time::{Day, Moment};
+
+/// A map by fingerprint, which is a good hash already.
+pub(super) type ByFingerprint<V> = HashMap<u64, V, BuildHasherDefault<Same>>;
+
+/// The hasher that returns the fingerprint itself.
+#[derive(Default)]
+pub(super) struct Same(u64);
+
+impl Hasher for Same {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        self.0 = value;
+    }
+}
+
+/// Whether a day takes orders, and where its numbering stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DayState {
+    /// Its phase.
+    pub phase: Phase,
+    /// The ordinal of its next order.
+    pub next_ordinal: u32,
+    pub(super) slot: u8,
+}
+
+/// A day is open, then closed (no longer in memory), then sealed (folded and sorted).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// In memory.
+    Open,
+    /// Evicted: what comes for it is late.
+    Closed,
+    /// Folded, sorted by rider, with a run of fingerprints.
+    Sealed,
+}
+
+impl Phase {
+    /// The word in the database.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Closed => "closed",
+            Self::Sealed => "sealed",
+        }
+    }
+
+    /// The phase of a stored word.
+    #[must_use]
+    pub fn of(code: &str) -> Option<Self> {
+        [Self::Open, Self::Closed, Self::Sealed].into_iter().find(|phase| phase.code() == code)
+    }
+}
+
+/// An order without acceptance, with the messages of its events (same order).
+#[derive(Clone, Debug)]
+pub(super) struct Early {
+    pub(super) order: Order,
+    pub(super) raws: Vec<RawMessage>,
+    /// The early segment (by batch) of each event.
+    pub(super) batches: Vec<u64>,
+}
+
+/// Fixed facts of one partition.
+#[derive(Clone, Debug)]
+pub struct ShardSettings {
+    /// `raw.<connector>`.
+    pub topic: Arc<str>,
+    /// The partition.
+    pub partition: u32,
+    /// How many partitions the topic has.
+    pub partitions: u32,
+    /// The platform whose orders these are.
+    pub platform: PlatformId,
+    /// How identities are hashed.
+    pub fingerprints: Fingerprints,
+    /// A day closes this long after its end, by append time.
+    pub seal_after_ms: i64,
+    /// Another rider within this time is a reassignment.
+    pub reassign_window_ms: i64,
+}
+
+/// The memory of one partition's owner.
+pub struct Shard {
+    pub(super) settings: ShardSettings,
+    pub(super) known: KnownSet,
+    pub(super) days: BTreeMap<Day, DayState>,
+    pub(super) early: ByFingerprint<Early>,
+    pub(super) amended: ByFingerprint<Order>,
+    /// Events of each early segment that still wait.
+    pub(super) early_live: BTreeMap<u64, u32>,
+}
+
+impl Shard {
+    /// An owner that knows nothing yet but the states of days.
+    #[must_use]
+    pub fn new(settings: ShardSettings, days: Vec<(Day, Phase, u32)>) -> Self {
+        let mut shard = Self {
+            settings,
+            known: KnownSet::new(),
+            days: BTreeMap::new(),
+            early: ByFingerprint::default(),
+            amended: ByFingerprint::default(),
+            early_live: BTreeMap::new(),
+        };
+        for (day, phase, next_ordinal) in days {
+            let slot = if phase == Phase::Open { shard.free_slot() } else { 0 };
+            shard.days.insert(day, DayState { phase, next_ordinal, slot });
+        }
+        shard
+    }
+
+    /// Fixed facts of the partition.
+    #[must_use]
+    pub const fn settings(&self) -> &ShardSettings {
+        &self.settings
+    }
+
+    /// Days and their states, in order.
+    pub fn days(&self) -> impl Iterator<Item = (Day, DayState)> {
+        self.days.iter().map(|(day, state)| (*day, *state))
+    }
+
+    /// Orders that wait for their acceptance.
+    #[must_use]
+    pub fn early_orders(&self) -> usize {
+        self.early.len()
+    }
+
+    /// Whether an order of this day, received at this moment, enters memory. Replayed later, the
+    /// answer is the same, since it hangs on the append time.
+    #[must_use]
+    pub fn is_open(&self, day: Day, received_at: Moment) -> bool {
+        let in_time = received_at < day.end().plus_ms(self.settings.seal_after_ms);
+        in_time && self.days.get(&day).is_none_or(|state| state.phase == Phase::Open)
+    }
+
+    /// Whether the open days have this order number.
+    #[must_use]
+    pub fn knows(&self, id: &OrderId) -> bool {
+        let entry = self.known.get(self.settings.fingerprints.of(id.as_str()));
+        entry.is_some_and(|entry| entry.state & mark::EARLY == 0)
+    }
+
+    /// The day in a slot.
+    pub(super) fn day_of(&self, slot: u8) -> Option<Day> {
+        let mut open = self.days.iter();
+        open.find(|(_, s)| s.phase == Phase::Open && s.slot == slot).map(|(day, _)| *day)
+    }
+
+    /// The lowest slot that no open day has.
+    pub(super) fn free_slot(&self) -> u8 {
+        let taken = |slot: u8| {
+            self.days.values().any(|state| state.phase == Phase::Open && state.slot == slot)
+        };
+        (0..=u8::MAX).find(|slot| !taken(*slot)).unwrap_or(u8::MAX)
+    }
+
+    /// Rebuild, first: a base segment of an open day.
+    pub fn load_base(&mut self, day: Day, first_ordinal: u32, rows: &Columns) {
+        let Some(slot) = self.days.get(&day).map(|state| state.slot) else { return };
+        let platform = self.settings.platform.clone();
+        for (row, ordinal) in (0..rows.rows()).zip(first_ordinal..) {
+            let Some(event) = rows.event(row, &platform, None) else { continue };
+            let fingerprint = self.settings.fingerprints.of(event.order_id.as_str());
+            let material = self.settings.fingerprints.material(&event);
+            let order = Order::from_first(event, rows.kind_bits(row));
+            let amended = if order.is_amended() { mark::AMENDED } else { 0 };
+            let state = order.kinds() | amended;
+            self.known.put(fingerprint, Entry { ordinal, slot, state, material });
+            if amended != 0 {
+                self.amended.insert(fingerprint, order);
+            }
+        }
+    }
+
+    /// Rebuild, second: a delta segment of an open day. `first_of` gives the first event of an
+    /// ordinal of that day; it is asked only for deltas that are more than a kind.
+    pub fn load_delta(&mut self, rows: &Columns, first_of: &dyn Fn(u32) -> Option<OrderEvent>) {
+        let platform = self.settings.platform.clone();
+        for row in 0..rows.rows() {
+            let ordinal = rows.ordinals.get(row).and_then(|ordinal| u32::try_from(*ordinal).ok());
+            let Some(first) = ordinal.and_then(first_of) else { continue };
+            let fingerprint = self.settings.fingerprints.of(first.order_id.as_str());
+            let Some(mut entry) = self.known.get(fingerprint) else { continue };
+            let Some(event) = rows.event(row, &platform, Some(&first.order_id)) else { continue };
+            let before = self.amended.remove(&fingerprint);
+            let mut order =
+                before.unwrap_or_else(|| Order::from_first(first, entry.state & 0x0f));
+            order.add_read_back(event);
+            entry.state |= order.kinds();
+            if order.is_amended() {
+                entry.state |= mark::AMENDED;
+                self.amended.insert(fingerprint, order);
+            }
+            self.known.put(fingerprint, entry);
+        }
+    }
+
+    /// Rebuild, third: an early segment. Events whose order has an acceptance by now are done.
+    pub fn load_early(&mut self, batch: u64, rows: &Columns) {
+        self.early_live.entry(batch).or_insert(0);
+        let platform = self.settings.platform.clone();
+        for row in 0..rows.rows() {
+            let raw = u32::try_from(row).ok().and_then(|row| rows.raws.get(&row));
+            let event = rows.event(row, &platform, None);
+            let (Some(event), Some(raw)) = (event, raw) else { continue };
+            let fingerprint = self.settings.fingerprints.of(event.order_id.as_str());
+            if self.known.get(fingerprint).is_some_and(|e| e.state & mark::EARLY == 0) {
+                continue;
+            }
+            self.remember_early(fingerprint, event, raw.clone(), batch);
+        }
+    }
+
+    pub(super) fn remember_early(
+        &mut self,
+        fingerprint: u64,
+        event: OrderEvent,
+        raw: RawMessage,
+        batch: u64,
+    ) {
+        let material = self.settings.fingerprints.material(&event);
+        *self.early_live.entry(batch).or_insert(0) += 1;
+        let kinds = match self.early.get_mut(&fingerprint) {
+            Some(early) => {
+                early.order.add(event);
+                early.raws.push(raw);
+                early.batches.push(batch);
+                early.order.kinds()
+            }
+            None => {
+                let order = Order::new(event);
+                let kinds = order.kinds();
+                let early = Early { order, raws: vec![raw], batches: vec![batch] };
+                self.early.insert(fingerprint, early);
+                kinds
+            }
+        };
+        let state = kinds | mark::EARLY;
+        self.known.put(fingerprint, Entry { ordinal: 0, slot: 0, state, material });
+    }
+
+    /// Takes over what a batch did, after the database confirmed it. Returns the early segments
+    /// that have nothing left to wait for.
+    pub fn accept(&mut self, effects: Effects, batch: u64) {
+        for (day, next_ordinal) in effects.next_ordinals {
+            let slot = match self.days.get(&day) {
+                Some(state) => state.slot,
+                None => effects.new_slots.get(&day).copied().unwrap_or_else(|| self.free_slot()),
+            };
+            self.days.insert(day, DayState { phase: Phase::Open, next_ordinal, slot });
+        }
+        for fingerprint in effects.matched {
+            if let Some(early) = self.early.remove(&fingerprint) {
+                for batch in early.batches {
+                    self.release_early(batch);
+                }
+            }
+        }
+        for (fingerprint, entry) in effects.entries {
+            self.known.put(fingerprint, entry);
+        }
+        for (fingerprint, order) in effects.amended {
+            self.amended.insert(fingerprint, order);
+        }
+        for (fingerprint, event, raw) in effects.early {
+            self.remember_early(fingerprint, event, raw, batch);
+        }
+    }
+
+    fn release_early(&mut self, batch: u64) {
+        if let Some(live) = self.early_live.get_mut(&batch) {
+            *live = live.saturating_sub(1);
+        }
+    }
+
+    /// Early segments, by batch, that nothing waits in any more.
+    #[must_use]
+    pub fn finished_early(&self) -> Vec<u64> {
+        let done = self.early_live.iter().filter(|(_, live)| **live == 0);
+        done.map(|(batch, _)| *batch).collect()
+    }
+
+    /// Forgets early segments that the database has deleted.
+    pub fn forget_finished_early(&mut self, batches: &[u64]) {
+        batches.iter().for_each(|batch| drop(self.early_live.remove(batch)));
+    }
+
+    /// Orders without acceptance, split by whether their first event happened on `day` or before.
+    #[must_use]
+    pub fn waited_until(&self, day: Day) -> Waited {
+        let mut waited = Waited::default();
+        let mut orders: Vec<_> = self.early.iter().collect();
+        orders.sort_unstable_by_key(|(print, _)| **print);
+        for (print, early) in orders {
+            let first = early.order.events().first();
+            let is_due = first.is_some_and(|event| event.occurred_at.day() <= day);
+            let into = if is_due { &mut waited.late } else { &mut waited.waiting };
+            for (event, raw) in early.order.events().iter().zip(&early.raws) {
+                into.push_raw(event, raw.clone());
+            }
+            if is_due {
+                waited.prints.push(*print);
+            }
+        }
+        waited
+    }
+
+    /// Forgets the orders that went to the late run; what still waits lies in the early segment
+    /// of `batch` now.
+    pub fn forget_waited(&mut self, prints: &[u64], batch: u64) {
+        prints.iter().for_each(|print| drop(self.early.remove(print)));
+        self.early_live.clear();
+        let mut live = 0;
+        for early in self.early.values_mut() {
+            early.batches.iter_mut().for_each(|own| *own = batch);
+            live += u32::try_from(early.batches.len()).unwrap_or(u32::MAX);
+        }
+        if live > 0 {
+            self.early_live.insert(batch, live);
+        }
+        let early = &self.early;
+        self.known.retain(|print, e| e.state & mark::EARLY == 0 || early.contains_key(&print));
+    }
+
+    /// Forgets a day that the database has sealed.
+    pub fn close(&mut self, day: Day, phase: Phase, next_ordinal: u32) {
+        let slot = self.days.get(&day).filter(|s| s.phase == Phase::Open).map(|s| s.slot);
+        let is_gone = |e: Entry| e.state & mark::EARLY == 0 && Some(e.slot) == slot;
+        self.known.retain(|_, entry| !is_gone(entry));
+        let known = &self.known;
+        self.amended.retain(|print, _| known.get(*print).is_some());
+        self.days.insert(day, DayState { phase, next_ordinal, slot: 0 });
+    }
+}
+
+/// Orders without acceptance, as [`Shard::waited_until`] splits them.
+#[derive(Default)]
+pub struct Waited {
+    /// Fingerprints of those that go to the late run.
+    pub prints: Vec<u64>,
+    /// Their events.
+    pub late: Columns,
+    /// Events that still wait.
+    pub waiting: Columns,
+}
+
+/// Whether a stored delta says more than that its kind was seen.
+pub(super) fn is_plain_row(rows: &Columns, row: usize) -> bool {
+    let absent = |column: &[i64]| column.get(row).is_none_or(|value| *value == ABSENT);
+    absent(&rows.workers)
+        && absent(&rows.accepted)
+        && absent(&rows.counties)
+        && absent(&rows.lines)
+        && rows.kind_bits(row) & OrderKind::Cancelled.bit() == 0
+}

@@ -1,0 +1,197 @@
+//! Ownership and progress of partitions: leases with an epoch, and the swap that every batch of
+//! an owner begins with.
+
+use sqlx::Row;
+
+use super::{StoreError, Tx, int, uint};
+use crate::domain::time::Moment;
+
+/// One partition of one raw topic.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PartitionKey {
+    /// `raw.<connector>`.
+    pub topic: String,
+    /// The partition.
+    pub partition: u32,
+}
+
+/// What an owner holds of a partition between two batches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// Fences every earlier owner.
+    pub epoch: u64,
+    /// Number of the last committed batch.
+    pub batch: u64,
+    /// Position of the next record to apply.
+    pub next_offset: u64,
+    /// Append time of the last applied record; the partition's clock.
+    pub received_at: Moment,
+    /// Head of the partition's audit chain (SHA-256).
+    pub chain_head: [u8; 32],
+}
+
+/// Registers the partitions of a topic, once.
+///
+/// # Errors
+/// [`StoreError::Sql`] where the engine refuses; [`StoreError::Damaged`] where the topic is
+/// registered with another number of partitions.
+pub async fn register_topic(
+    tx: &mut Tx,
+    topic: &str,
+    connector: &str,
+    partitions: u32,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "insert into topic (topic, connector, partitions) values ($1, $2, $3) \
+         on conflict (topic) do nothing",
+    )
+    .bind(topic)
+    .bind(connector)
+    .bind(i64::from(partitions))
+    .execute(&mut **tx)
+    .await?;
+    let row = sqlx::query("select partitions from topic where topic = $1")
+        .bind(topic)
+        .fetch_one(&mut **tx)
+        .await?;
+    let found: i64 = row.try_get("partitions")?;
+    if found != i64::from(partitions) {
+        let detail = format!("{topic}: expected {partitions} partitions, found {found}");
+        return Err(StoreError::Damaged { what: "topic.partitions", detail });
+    }
+    for partition in 0..partitions {
+        sqlx::query(
+            "insert into position (topic, partition, chain_head) values ($1, $2, $3) \
+             on conflict (topic, partition) do nothing",
+        )
+        .bind(topic)
+        .bind(i64::from(partition))
+        .bind([0u8; 32].to_vec())
+        .execute(&mut **tx)
+        .await?;
+    }
+    Ok(())
+}
+
+/// Takes the partition for `owner` where it is free, its own, or its lease has run out; commits a
+/// new epoch. `None` where another owner's lease holds.
+///
+/// # Errors
+/// [`StoreError`] where the engine refuses or the row is damaged.
+pub async fn claim(
+    tx: &mut Tx,
+    key: &PartitionKey,
+    owner: &str,
+    now: Moment,
+    lease_ms: i64,
+) -> Result<Option<Claim>, StoreError> {
+    let row = sqlx::query(
+        "update position set owner = $1, epoch = epoch + 1, lease_until = $2 \
+         where topic = $3 and partition = $4 \
+           and (owner is null or owner = $1 or lease_until <= $5) \
+         returning epoch, batch, next_offset, received_at, chain_head",
+    )
+    .bind(owner)
+    .bind(now.plus_ms(lease_ms).ms())
+    .bind(&key.topic)
+    .bind(i64::from(key.partition))
+    .bind(now.ms())
+    .fetch_optional(&mut **tx)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let head: Vec<u8> = row.try_get("chain_head")?;
+    let chain_head = head.try_into().or_else(|head: Vec<u8>| {
+        let detail = format!("expected 32 bytes, found {}", head.len());
+        Err(StoreError::Damaged { what: "position.chain_head", detail })
+    })?;
+    Ok(Some(Claim {
+        epoch: uint(row.try_get("epoch")?),
+        batch: uint(row.try_get("batch")?),
+        next_offset: uint(row.try_get("next_offset")?),
+        received_at: Moment::from_ms(row.try_get("received_at")?),
+        chain_head,
+    }))
+}
+
+/// The swap: the first statement of every batch. `false` where the partition has another owner or
+/// another batch by now; the caller drops its memory and claims again.
+///
+/// # Errors
+/// [`StoreError::Sql`] where the engine refuses.
+pub async fn swap(
+    tx: &mut Tx,
+    key: &PartitionKey,
+    claim: &Claim,
+    lease_until: Moment,
+) -> Result<bool, StoreError> {
+    let done = sqlx::query(
+        "update position set batch = batch + 1, lease_until = $1 \
+         where topic = $2 and partition = $3 and batch = $4 and epoch = $5",
+    )
+    .bind(lease_until.ms())
+    .bind(&key.topic)
+    .bind(i64::from(key.partition))
+    .bind(int(claim.batch))
+    .bind(int(claim.epoch))
+    .execute(&mut **tx)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Writes the progress of the batch that [`swap`] began.
+///
+/// # Errors
+/// [`StoreError::Sql`] where the engine refuses.
+pub async fn advance(tx: &mut Tx, key: &PartitionKey, after: &Claim) -> Result<(), StoreError> {
+    sqlx::query(
+        "update position set next_offset = $1, received_at = $2, chain_head = $3 \
+         where topic = $4 and partition = $5",
+    )
+    .bind(int(after.next_offset))
+    .bind(after.received_at.ms())
+    .bind(after.chain_head.to_vec())
+    .bind(&key.topic)
+    .bind(i64::from(key.partition))
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Gives the partition back at a batch boundary, so that another owner need not wait.
+///
+/// # Errors
+/// [`StoreError::Sql`] where the engine refuses.
+pub async fn release(tx: &mut Tx, key: &PartitionKey, claim: &Claim) -> Result<(), StoreError> {
+    sqlx::query(
+        "update position set owner = null, lease_until = 0 \
+         where topic = $1 and partition = $2 and epoch = $3",
+    )
+    .bind(&key.topic)
+    .bind(i64::from(key.partition))
+    .bind(int(claim.epoch))
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Where each partition of a topic stands: partition, next position, append time.
+///
+/// # Errors
+/// [`StoreError::Sql`] where the engine refuses.
+pub async fn progress(tx: &mut Tx, topic: &str) -> Result<Vec<(u32, u64, Moment)>, StoreError> {
+    let rows = sqlx::query(
+        "select partition, next_offset, received_at from position where topic = $1 \
+         order by partition",
+    )
+    .bind(topic)
+    .fetch_all(&mut **tx)
+    .await?;
+    let mut progress = Vec::with_capacity(rows.len());
+    for row in rows {
+        let partition: i64 = row.try_get("partition")?;
+        let received_at = Moment::from_ms(row.try_get("received_at")?);
+        let partition = u32::try_from(partition).unwrap_or(u32::MAX);
+        progress.push((partition, uint(row.try_get("next_offset")?), received_at));
+    }
+    Ok(progress)
+}

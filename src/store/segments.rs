@@ -1,0 +1,397 @@
+//! Segments, states of days, and handoff: the order book as it lies in the database.
+
+use sqlx::Row;
+
+use super::positions::PartitionKey;
+use super::{StoreError, Tx, int, uint};
+use crate::domain::time::Day;
+
+/// What the rows of a segment are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum SegmentKind {
+    /// First events of orders.
+    Base,
+    /// Further events, by ordinal.
+    Delta,
+    /// Events that wait for an acceptance.
+    Early,
+    /// Events of days that are no longer in memory.
+    Late,
+    /// A sealed day: one row an order, sorted by rider.
+    Sealed,
+    /// A sealed day's fingerprints.
+    Index,
+    /// Riders of counted orders of a sealed day, by unit.
+    Workers,
+}
+
+impl SegmentKind {
+    /// The word in the database.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Base => "base",
+            Self::Delta => "delta",
+            Self::Early => "early",
+            Self::Late => "late",
+            Self::Sealed => "sealed",
+            Self::Index => "index",
+            Self::Workers => "workers",
+        }
+    }
+}
+
+/// One stored segment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredSegment {
+    /// Its day (of acceptance; for early and late ones the day of their batch).
+    pub day: Day,
+    /// What its rows are.
+    pub kind: SegmentKind,
+    /// Ordinal of its first row (base, sealed).
+    pub first_ordinal: u32,
+    /// Ordinal after its last row (base, sealed).
+    pub next_ordinal: u32,
+    /// First batch whose rows it has.
+    pub batch: u64,
+    /// Last batch whose rows it has.
+    pub batch_last: u64,
+    /// Number of rows.
+    pub rows: u64,
+    /// The segment itself.
+    pub bytes: Vec<u8>,
+}
+
+/// Writes one segment.
+///
+/// # Errors
+/// [`StoreError::Sql`] where the engine refuses.
+pub async fn put(
+    tx: &mut Tx,
+    key: &PartitionKey,
+    segment: &StoredSegment,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "insert into segment (topic, partition, day, kind, first_ordinal, batch, batch_last, \
+         next_ordinal, rows, bytes) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+    )
+    .bind(&key.topic)
+    .bind(i64::from(key.partition))
+    .bind(i64::from(segment.day.epoch_days()))
+    .bind(segment.kind.code())
+    .bind(i64::from(segment.first_ordinal))
+    .bind(int(segment.batch))
+    .bind(int(segment.batch_last))
+    .bind(i64::from(segment.next_ordinal))
+    .bind(int(segment.rows))
+    .bind(&segment.bytes)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Deletes one segment (after its rows were joined, folded or matched).
+///
+/// # Errors
+/// [`StoreError::Sql`] where the engine refuses.
+pub async fn delete(
+    tx: &mut Tx,
+    key: &PartitionKey,
+    segment: &StoredSegment,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "delete from segment where topic = $1 and partition = $2 and day = $3 and kind = $4 \
+         and first_ordinal = $5 and batch = $6",
+    )
+    .bind(&key.topic)
+    .bind(i64::from(key.partition))
+    .bind(i64::from(segment.day.epoch_days()))
+    .bind(segment.kind.code())
+    .bind(i64::from(segment.first_ordinal))
+    .bind(int(segment.batch))
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Deletes the early segment that a batch wrote.
+///
+/// # Errors
+/// [`StoreError::Sql`] where the engine refuses.
+pub async fn delete_early(tx: &mut Tx, key: &PartitionKey, batch: u64) -> Result<(), StoreError> {
+    sqlx::query(
+        "delete from segment where topic = $1 and partition = $2 and kind = 'early' \
+         and batch = $3",
+    )
+    .bind(&key.topic)
+    .bind(i64::from(key.partition))
+    .bind(int(batch))
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Deletes every early segment of a partition, before what still waits is written again.
+///
+/// # Errors
+/// [`StoreError::Sql`] where the engine refuses.
+pub async fn delete_all_early(tx: &mut Tx, key: &PartitionKey) -> Result<(), StoreError> {
+    sqlx::query("delete from segment where topic = $1 and partition = $2 and kind = 'early'")
+        .bind(&key.topic)
+        .bind(i64::from(key.partition))
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// Segments of one kind, of one day or of all, by day and first ordinal and batch.
+///
+/// # Errors
+/// [`StoreError`] where the engine refuses or a row is damaged.
+pub async fn of_kind(
+    tx: &mut Tx,
+    key: &PartitionKey,
+    kind: SegmentKind,
+    day: Option<Day>,
+) -> Result<Vec<StoredSegment>, StoreError> {
+    let days = day.map_or((i64::MIN, i64::MAX), |day| {
+        (i64::from(day.epoch_days()), i64::from(day.epoch_days()))
+    });
+    let rows = sqlx::query(
+        "select day, first_ordinal, next_ordinal, batch, batch_last, rows, bytes from segment \
+         where topic = $1 and partition = $2 and day between $3 and $4 and kind = $5 \
+         order by day, first_ordinal, batch",
+    )
+    .bind(&key.topic)
+    .bind(i64::from(key.partition))
+    .bind(days.0)
+    .bind(days.1)
+    .bind(kind.code())
+    .fetch_all(&mut **tx)
+    .await?;
+    rows.iter().map(|row| stored(kind, row)).collect()
+}
+
+/// The base segment of an open day that holds an ordinal.
+///
+/// # Errors
+/// [`StoreError`] where the engine refuses or the row is damaged.
+pub async fn holding(
+    tx: &mut Tx,
+    key: &PartitionKey,
+    day: Day,
+    ordinal: u32,
+) -> Result<Option<StoredSegment>, StoreError> {
+    let row = sqlx::query(
+        "select day, first_ordinal, next_ordinal, batch, batch_last, rows, bytes from segment \
+         where topic = $1 and partition = $2 and day = $3 and kind = 'base' \
+           and first_ordinal <= $4 \
+         order by first_ordinal desc limit 1",
+    )
+    .bind(&key.topic)
+    .bind(i64::from(key.partition))
+    .bind(i64::from(day.epoch_days()))
+    .bind(i64::from(ordinal))
+    .fetch_optional(&mut **tx)
+    .await?;
+    row.map(|row| stored(SegmentKind::Base, &row)).transpose()
+}
+
+/// Sizes of the base or delta segments of a day, without their bytes: (first ordinal, batch,
+/// rows), in order.
+///
+/// # Errors
+/// [`StoreError::Sql`] where the engine refuses.
+pub async fn sizes(
+    tx: &mut Tx,
+    key: &PartitionKey,
+    kind: SegmentKind,
+    day: Day,
+) -> Result<Vec<(u32, u64, u64)>, StoreError> {
+    let rows = sqlx::query(
+        "select first_ordinal, batch, rows from segment \
+         where topic = $1 and partition = $2 and day = $3 and kind = $4 \
+         order by first_ordinal, batch",
+    )
+    .bind(&key.topic)
+    .bind(i64::from(key.partition))
+    .bind(i64::from(day.epoch_days()))
+    .bind(kind.code())
+    .fetch_all(&mut **tx)
+    .await?;
+    let mut sizes = Vec::with_capacity(rows.len());
+    for row in rows {
+        let first: i64 = row.try_get("first_ordinal")?;
+        let first = u32::try_from(first).unwrap_or(u32::MAX);
+        sizes.push((first, uint(row.try_get("batch")?), uint(row.try_get("rows")?)));
+    }
+    Ok(sizes)
+}
+
+/// One segment by its key.
+///
+/// # Errors
+/// [`StoreError`] where the engine refuses or the row is damaged.
+pub async fn get(
+    tx: &mut Tx,
+    key: &PartitionKey,
+    kind: SegmentKind,
+    day: Day,
+    first_ordinal: u32,
+    batch: u64,
+) -> Result<Option<StoredSegment>, StoreError> {
+    let row = sqlx::query(
+        "select day, first_ordinal, next_ordinal, batch, batch_last, rows, bytes from segment \
+         where topic = $1 and partition = $2 and day = $3 and kind = $4 \
+           and first_ordinal = $5 and batch = $6",
+    )
+    .bind(&key.topic)
+    .bind(i64::from(key.partition))
+    .bind(i64::from(day.epoch_days()))
+    .bind(kind.code())
+    .bind(i64::from(first_ordinal))
+    .bind(int(batch))
+    .fetch_optional(&mut **tx)
+    .await?;
+    row.map(|row| stored(kind, &row)).transpose()
+}
+
+fn stored(kind: SegmentKind, row: &sqlx::any::AnyRow) -> Result<StoredSegment, StoreError> {
+    let day: i64 = row.try_get("day")?;
+    let first: i64 = row.try_get("first_ordinal")?;
+    let next: i64 = row.try_get("next_ordinal")?;
+    Ok(StoredSegment {
+        day: Day::from_epoch_days(i32::try_from(day).unwrap_or(i32::MAX)),
+        kind,
+        first_ordinal: u32::try_from(first).unwrap_or(u32::MAX),
+        next_ordinal: u32::try_from(next).unwrap_or(u32::MAX),
+        batch: uint(row.try_get("batch")?),
+        batch_last: uint(row.try_get("batch_last")?),
+        rows: uint(row.try_get("rows")?),
+        bytes: row.try_get("bytes")?,
+    })
+}
+
+/// Writes the state of a day.
+///
+/// # Errors
+/// [`StoreError::Sql`] where the engine refuses.
+pub async fn put_day(
+    tx: &mut Tx,
+    key: &PartitionKey,
+    day: Day,
+    phase: &str,
+    next_ordinal: u32,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "insert into order_day (topic, partition, day, state, next_ordinal) \
+         values ($1, $2, $3, $4, $5) on conflict (topic, partition, day) \
+         do update set state = excluded.state, next_ordinal = excluded.next_ordinal",
+    )
+    .bind(&key.topic)
+    .bind(i64::from(key.partition))
+    .bind(i64::from(day.epoch_days()))
+    .bind(phase)
+    .bind(i64::from(next_ordinal))
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// States of all days of a partition: day, phase, next ordinal.
+///
+/// # Errors
+/// [`StoreError::Sql`] where the engine refuses.
+pub async fn days(
+    tx: &mut Tx,
+    key: &PartitionKey,
+) -> Result<Vec<(Day, String, u32)>, StoreError> {
+    let rows = sqlx::query(
+        "select day, state, next_ordinal from order_day where topic = $1 and partition = $2 \
+         order by day",
+    )
+    .bind(&key.topic)
+    .bind(i64::from(key.partition))
+    .fetch_all(&mut **tx)
+    .await?;
+    let mut days = Vec::with_capacity(rows.len());
+    for row in rows {
+        let day: i64 = row.try_get("day")?;
+        let next: i64 = row.try_get("next_ordinal")?;
+        let day = Day::from_epoch_days(i32::try_from(day).unwrap_or(i32::MAX));
+        days.push((day, row.try_get("state")?, u32::try_from(next).unwrap_or(u32::MAX)));
+    }
+    Ok(days)
+}
+
+/// Leaves events for the owner of their identity.
+///
+/// # Errors
+/// [`StoreError::Sql`] where the engine refuses.
+pub async fn hand_off(
+    tx: &mut Tx,
+    from: &PartitionKey,
+    to: u32,
+    batch: u64,
+    events: u64,
+    bytes: &[u8],
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "insert into handoff (topic, to_partition, from_partition, batch, events, bytes) \
+         values ($1, $2, $3, $4, $5, $6)",
+    )
+    .bind(&from.topic)
+    .bind(i64::from(to))
+    .bind(i64::from(from.partition))
+    .bind(int(batch))
+    .bind(int(events))
+    .bind(bytes)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// The oldest waiting handoff of a partition: from partition, batch, bytes.
+///
+/// # Errors
+/// [`StoreError::Sql`] where the engine refuses.
+pub async fn waiting_handoff(
+    tx: &mut Tx,
+    key: &PartitionKey,
+) -> Result<Option<(u32, u64, Vec<u8>)>, StoreError> {
+    let row = sqlx::query(
+        "select from_partition, batch, bytes from handoff \
+         where topic = $1 and to_partition = $2 order by from_partition, batch limit 1",
+    )
+    .bind(&key.topic)
+    .bind(i64::from(key.partition))
+    .fetch_optional(&mut **tx)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let from: i64 = row.try_get("from_partition")?;
+    let from = u32::try_from(from).unwrap_or(u32::MAX);
+    Ok(Some((from, uint(row.try_get("batch")?), row.try_get("bytes")?)))
+}
+
+/// Deletes exactly the handoff that was read.
+///
+/// # Errors
+/// [`StoreError::Sql`] where the engine refuses.
+pub async fn delete_handoff(
+    tx: &mut Tx,
+    key: &PartitionKey,
+    from: u32,
+    batch: u64,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "delete from handoff where topic = $1 and to_partition = $2 and from_partition = $3 \
+         and batch = $4",
+    )
+    .bind(&key.topic)
+    .bind(i64::from(key.partition))
+    .bind(i64::from(from))
+    .bind(int(batch))
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
