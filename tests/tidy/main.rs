@@ -86,3 +86,8 @@ fn every_connector_has_its_four_parts() {
 fn decisions_are_numbered_and_those_named_exist() {
     none(&repository::check_decisions(&Tree::of_repository()));
 }
+
+#[test]
+fn documents_name_what_exists() {
+    none(&repository::check_paths(&Tree::of_repository()));
+}

@@ -52,6 +52,30 @@ pub(crate) fn check_decisions(tree: &Tree) -> Vec<Finding> {
     found
 }
 
+/// Paths that the documents name in backticks exist (`src/log/`, `docs/adr`); patterns aside.
+pub(crate) fn check_paths(tree: &Tree) -> Vec<Finding> {
+    let roots = ["src/", "tests/", "schemas/", "policy/", "migrations/", "scripts/"];
+    let exists = |name: &str| {
+        let folder = format!("{}/", name.trim_end_matches('/'));
+        tree.get(name).is_some() || tree.files().any(|(path, _)| path.starts_with(&folder))
+    };
+    let mut found = Vec::new();
+    let documents = tree.files().filter(|(path, _)| path.ends_with(".md") && !path.contains('/'));
+    for (path, text) in documents {
+        for (index, line) in text.lines().enumerate() {
+            for name in line.split('`').skip(1).step_by(2) {
+                let is_path = roots.iter().any(|root| name.starts_with(root));
+                let is_pattern = name.contains(['<', '*', ' ']);
+                if is_path && !is_pattern && !exists(name) {
+                    let text = format!("{name} does not exist; name what is there");
+                    found.push(Finding::new(path, index + 1, text));
+                }
+            }
+        }
+    }
+    found
+}
+
 /// A connector's folder has a manifest, samples and a README with the five headings.
 pub(crate) fn check_connectors(tree: &Tree) -> Vec<Finding> {
     let mut found = Vec::new();
@@ -99,7 +123,9 @@ fn numbered(tree: &Tree, folder: &str, after: char, end: &str) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::{check_connectors, check_decisions, check_dependencies, check_migrations};
+    use super::{
+        check_connectors, check_decisions, check_dependencies, check_migrations, check_paths,
+    };
     use crate::tree::{Finding, Tree};
 
     fn places(found: &[Finding]) -> Vec<String> {
@@ -133,6 +159,13 @@ mod tests {
     fn a_decision_that_does_not_exist_is_found_where_it_is_named() {
         let files = [("docs/adr/0001-a.md", ""), ("src/x.rs", "// ADR 0001\n// ADR 0009\n")];
         assert_eq!(places(&check_decisions(&Tree::of(&files))), ["src/x.rs:2"]);
+    }
+
+    #[test]
+    fn a_path_that_does_not_exist_is_found_where_a_document_names_it() {
+        let text = "`src/a.rs` and `src/a/`\n`src/<name>/x` src/none.rs `cargo src`\n`src/b.rs`\n";
+        let files = [("README.md", text), ("src/a.rs", ""), ("src/a/c.rs", "")];
+        assert_eq!(places(&check_paths(&Tree::of(&files))), ["README.md:3"]);
     }
 
     #[test]
