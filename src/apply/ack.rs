@@ -27,3 +27,7 @@ pub async fn apply_ack(tx: &mut Tx, envelope: &Envelope, ack: &Ack) -> Result<Ou
         }
     }
 }
+
+#[cfg(test)]
+#[path = "ack_tests.rs"]
+mod tests;

@@ -12,7 +12,8 @@ use crate::policy::Policy;
 use crate::store::positions::PartitionKey;
 use crate::store::{Database, StoreError};
 
-use super::ApplyError;
+use super::{ApplyError, Scope};
+use crate::store::cipher::FieldCipher;
 
 /// Limits of the applying side; each with its unit.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +61,8 @@ pub struct Engine {
     pub manifest_version: u32,
     /// Makes worker and person tokens.
     pub tokens: Arc<TokenKeys>,
+    /// Seals clear identity.
+    pub cipher: Arc<FieldCipher>,
     /// Keys the order numbers' fingerprints.
     pub fingerprint_key: FingerprintKey,
     /// This instance, as leases name it.
@@ -68,6 +71,14 @@ pub struct Engine {
     pub clock: Arc<dyn Fn() -> Moment + Send + Sync>,
     /// Limits.
     pub settings: ApplySettings,
+}
+
+impl Engine {
+    /// What applying functions may look at.
+    #[must_use]
+    pub fn scope(&self) -> Scope<'_> {
+        Scope { policy: &self.policy, cipher: &self.cipher }
+    }
 }
 
 /// Why an owner cannot go on.

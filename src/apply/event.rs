@@ -1,9 +1,12 @@
 //! The single event: everything that is no order event, each in a transaction of its own.
 
+use super::ack::apply_ack;
 use super::bank::apply_bank_result;
 use super::case_event::apply_case_event;
 use super::enrolment::apply_enrolment;
 use super::fund::{apply_interest, apply_receipt, apply_transfer};
+use super::registration::apply_registration;
+use super::statement::apply_statement;
 use super::tax::{apply_declaration, apply_payment, apply_refund};
 use super::{ApplyError, Outcome, Scope};
 use crate::domain::event::{Event, Fact};
@@ -34,4 +37,35 @@ pub async fn apply_fact(
         Fact::BankResult(result) => apply_bank_result(tx, cause, result).await,
     };
     outcome.map(Some)
+}
+
+/// Applies any event that is no order event.
+///
+/// # Errors
+/// As [`apply_fact`].
+pub async fn apply_event(
+    tx: &mut Tx,
+    scope: Scope<'_>,
+    event: &Event,
+) -> Result<Outcome, ApplyError> {
+    let cause = &event.envelope;
+    match &event.fact {
+        Fact::Statement(statement) => apply_statement(tx, scope, cause, statement).await,
+        Fact::Registration(registration) => {
+            apply_registration(tx, scope, cause, registration).await
+        }
+        Fact::Ack(ack) => apply_ack(tx, cause, ack).await,
+        Fact::Enrolment(_)
+        | Fact::Case(_)
+        | Fact::Declaration(_)
+        | Fact::Payment(_)
+        | Fact::Refund(_)
+        | Fact::Receipt(_)
+        | Fact::Transfer(_)
+        | Fact::Interest(_)
+        | Fact::BankResult(_) => {
+            let outcome = apply_fact(tx, scope, event).await?;
+            Ok(outcome.unwrap_or(Outcome::Duplicate))
+        }
+    }
 }

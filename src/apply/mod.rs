@@ -10,18 +10,23 @@ mod case_records;
 mod content;
 mod enrolment;
 mod fund;
-pub mod event;
-pub mod freeze;
 mod levy_record;
-#[cfg(test)]
-mod levy_tests;
-pub mod ack;
-pub mod freeze;
-pub mod registration;
-pub mod statement;
 mod tax;
 mod voucher;
 
+pub mod ack;
+pub mod engine;
+pub mod event;
+pub mod evidence;
+pub mod freeze;
+pub mod owner;
+pub mod registration;
+pub mod release;
+pub mod snapshot;
+pub mod statement;
+
+#[cfg(test)]
+mod levy_tests;
 #[cfg(test)]
 mod tests;
 

@@ -1,7 +1,7 @@
 //! The circuit breaker of one destination: after some failures in a row nothing is sent for a
 //! while, then one record probes. Time comes in as an argument.
 
-use super::budget::wait_ms;
+use super::budget::{jitter_seed, wait_ms};
 use super::settings::Retry;
 use crate::domain::time::Moment;
 
@@ -52,7 +52,7 @@ impl Breaker {
             return;
         };
         let (least, most) = (self.retry.breaker_wait_ms_min, self.retry.breaker_wait_ms_max);
-        self.pause(now, wait_ms(least, most, opened));
+        self.pause(now, wait_ms(least, most, opened, jitter_seed()));
     }
 
     /// The destination asked for a pause (`Retry-After`).

@@ -1,6 +1,7 @@
 //! How often a destination may be asked again: waits that double and are jittered, and a budget
 //! that keeps retries a small share of the traffic.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -11,15 +12,23 @@ use crate::domain::time::Moment;
 /// Retries are counted in hundredths, so that a share of the delivered records can be earned.
 const ONE_RETRY: u64 = 100;
 
-/// The wait after `tries` tries: doubled each time up to `most_ms`, with jitter of up to as much
-/// again.
+/// A seed that no other instance shares, so that what failed together does not come back together.
 #[must_use]
-pub fn wait_ms(least_ms: u64, most_ms: u64, tries: u32) -> i64 {
+pub fn jitter_seed() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
+/// The wait after `tries` tries: doubled each time up to `most_ms`, with jitter of up to as much
+/// again. The retry library has no random source of its own here: without a seed every wait would
+/// be the same.
+#[must_use]
+pub fn wait_ms(least_ms: u64, most_ms: u64, tries: u32, seed: u64) -> i64 {
     let place = usize::try_from(tries.min(32)).unwrap_or(32);
     let wait = ExponentialBuilder::new()
         .with_min_delay(Duration::from_millis(least_ms))
         .with_max_delay(Duration::from_millis(most_ms))
         .with_jitter()
+        .with_jitter_seed(seed)
         .without_max_times()
         .build()
         .nth(place)

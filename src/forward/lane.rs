@@ -9,7 +9,7 @@ use futures_util::stream;
 
 use super::answer::Answer;
 use super::breaker::{Breaker, Permit};
-use super::budget::{RetryBudget, wait_ms};
+use super::budget::{RetryBudget, jitter_seed, wait_ms};
 use super::client::Client;
 use super::contract::Contract;
 use super::delivery::{Delivery, deliver};
@@ -199,12 +199,14 @@ impl<'a> Lane<'a> {
         let mut given_back = Vec::new();
         for delivery in deliveries {
             self.judge(delivery, now);
+            // One seed a parcel: records that failed alike are written down in one statement.
+            let seed = jitter_seed();
             let mut key = "";
             for (record, answer) in delivery.records.iter().zip(&delivery.answers) {
                 let lowest = record.key != key;
                 key = &record.key;
                 match answer {
-                    Some(answer) => settled.push(self.settled(record, answer, now)),
+                    Some(answer) => settled.push(self.settled(record, answer, (now, seed))),
                     None if lowest => given_back.push(record.id.clone()),
                     None => {}
                 }
@@ -232,9 +234,9 @@ impl<'a> Lane<'a> {
         }
     }
 
-    fn settled(&self, record: &OpenRecord, answer: &Answer, now: Moment) -> Settled {
+    fn settled(&self, record: &OpenRecord, answer: &Answer, (now, seed): (Moment, u64)) -> Settled {
         let retry = &self.settings.retry;
-        let wait_ms = wait_ms(retry.wait_ms_min, retry.wait_ms_max, record.attempts);
+        let wait_ms = wait_ms(retry.wait_ms_min, retry.wait_ms_max, record.attempts, seed);
         let (state, text, wait_ms) = match answer {
             Answer::Delivered { superseded: false } => (DeliveryState::Delivered, "accepted", 0),
             Answer::Delivered { superseded: true } => (DeliveryState::Delivered, "superseded", 0),

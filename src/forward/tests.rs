@@ -16,9 +16,12 @@ use crate::store::Database;
 use crate::store::outbox::{self, Owed};
 use crate::store::relay::{self as store, Standing};
 
+mod acks;
 mod classes;
+mod contract;
 mod faults;
 mod flow;
+mod limits;
 
 /// A database of its own, removed at the end.
 struct Bench {

@@ -17,10 +17,10 @@ const TOPIC: &str = "raw.meituan";
 const START_MS: i64 = 1_782_835_200_000;
 
 /// A folder that goes away with the test.
-pub(super) struct Folder(pub(super) PathBuf);
+pub(crate) struct Folder(pub(crate) PathBuf);
 
 impl Folder {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name =
             format!("zhibao-log-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));

@@ -5,7 +5,7 @@
 //! here. The log does not look into a record.
 
 #[cfg(test)]
-mod contract;
+pub(crate) mod contract;
 pub mod embedded;
 pub mod simulated;
 
@@ -47,7 +47,8 @@ pub struct Append {
 /// records, so that a killed ingest goes on where it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IntakeMark {
-    /// `file:<connector>:<feed>:<sha256>` or `http:<connector>:<idempotency key>`.
+    /// `file:<connector>:<feed>:<sha256>`, with `:2`, `:3`… where a file was asked for again, or
+    /// `http:<connector>:<idempotency key>`.
     pub source: String,
     /// Bytes of the source that are appended.
     pub offset: u64,

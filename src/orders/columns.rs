@@ -147,7 +147,7 @@ impl Columns {
     }
 
     /// Adds one event with the message that it came from.
-    pub(super) fn push_raw(&mut self, event: &OrderEvent, raw: RawMessage) {
+    pub fn push_raw(&mut self, event: &OrderEvent, raw: RawMessage) {
         let row = u32::try_from(self.rows).unwrap_or(u32::MAX);
         self.push(None, event);
         self.raws.insert(row, raw);

@@ -14,7 +14,7 @@ use super::order::{Order, Standing};
 use super::resolve::place_in_scope;
 use super::segment::{SegmentError, SegmentHead, encode_small};
 use super::shard::is_plain_row;
-use crate::domain::ids::{OrderId, PlatformId};
+use crate::domain::ids::{OrderId, PlatformId, WorkerToken};
 use crate::policy::Policy;
 
 /// Rows of one sealed chunk: evidence of one person reads one or two of them.
@@ -112,6 +112,28 @@ impl OpenDay {
             }
         }
         found
+    }
+
+    /// The orders that one of these riders accepted, or was given later.
+    #[must_use]
+    pub fn orders_of(
+        &self,
+        workers: &BTreeSet<WorkerToken>,
+        platform: &PlatformId,
+    ) -> Vec<Order> {
+        let is_wanted = |token: &i64| {
+            *token != ABSENT && workers.contains(&WorkerToken(token.cast_unsigned()))
+        };
+        let mut orders = Vec::new();
+        for (row, ordinal) in (0..self.base.rows()).zip(0u32..) {
+            let own = self.base.workers.get(row).is_some_and(is_wanted);
+            let later = self.amending.get(&ordinal);
+            let later = later.is_some_and(|side| side.workers.iter().any(is_wanted));
+            if own || later {
+                orders.extend(self.order(row, ordinal, platform));
+            }
+        }
+        orders
     }
 
     fn order(&self, row: usize, ordinal: u32, platform: &PlatformId) -> Option<Order> {

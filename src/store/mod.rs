@@ -20,10 +20,10 @@ pub mod outbox;
 pub mod outcomes;
 pub mod positions;
 pub mod registration;
-#[cfg(test)]
 pub mod relay;
 pub mod roster;
 pub mod segments;
+#[cfg(test)]
 pub(crate) mod scratch;
 pub mod statement;
 pub mod suspects;

@@ -106,7 +106,7 @@ pub async fn open_records(tx: &mut Tx, page: Page<'_>) -> Result<Vec<OpenRecord>
          from (select key, min(seq) as lowest from outbox \
                where destination = $1 and key > $2 and state in ('owed', 'unknown') \
                group by key order by key limit $3) as head \
-         join outbox as o on o.destination = $1 and o.key = head.key \
+         join outbox as o on o.destination = $1 and o.key > $2 and o.key = head.key \
               and o.seq >= head.lowest and o.seq < head.lowest + $4 \
               and o.state in ('owed', 'unknown') \
          order by o.key, o.seq limit $3",

@@ -24,7 +24,7 @@ use super::decode::{Decoded, decode, raw_of};
 use super::write::Progress;
 use super::{Cuts, Owner, Step};
 use crate::apply::engine::EngineError;
-use crate::apply::{Outcome, Scope, event, release, snapshot};
+use crate::apply::{Outcome, event, release, snapshot};
 
 /// A batch of messages with what they mean: from the log or from handoff.
 struct Work {
@@ -66,7 +66,7 @@ impl Owner {
         Ok(Step::Worked(u64::try_from(total).unwrap_or(u64::MAX)))
     }
 
-    async fn decode(&self, batch: Arc<Batch>) -> Result<Decoded, EngineError> {
+    pub(super) async fn decode(&self, batch: Arc<Batch>) -> Result<Decoded, EngineError> {
         let engine = Arc::clone(&self.engine);
         let (connector, partition) = (self.connector.clone(), self.key.partition);
         let topic: Arc<str> = self.key.topic.as_str().into();
@@ -203,9 +203,8 @@ impl Owner {
         for (index, fate) in orders.chain(ignored) {
             set(&mut fates, index, fate);
         }
-        let mut released = Tallies::new();
         for (index, event) in &work.events {
-            let fate = self.apply_event(&mut tx, event, &mut held, *index, &mut released).await?;
+            let fate = self.apply_event(&mut tx, event, &mut held, *index).await?;
             set(&mut fates, *index, fate);
         }
         self.hold(&mut tx, work, held, &mut fates).await?;
@@ -238,13 +237,12 @@ impl Owner {
         event: &Event,
         held: &mut Vec<(usize, HoldReason)>,
         index: usize,
-        released: &mut Tallies,
     ) -> Result<Fate, EngineError> {
-        let scope = Scope { policy: &self.engine.policy };
+        let scope = self.engine.scope();
         match event::apply_event(tx, scope, event).await? {
             Outcome::Applied { releases } => {
                 snapshot::after_event(tx, scope, event).await?;
-                release::release(tx, &self.engine, scope, releases, released).await?;
+                release::release(tx, &self.engine, scope, releases).await?;
                 Ok(Fate::Applied)
             }
             Outcome::Duplicate => Ok(Fate::Duplicate),

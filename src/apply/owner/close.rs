@@ -27,12 +27,13 @@ use crate::apply::snapshot;
 impl Owner {
     /// Seals the first open day that is due, if any.
     pub(super) async fn seal_due_days(&mut self) -> Result<Step, EngineError> {
-        let Some(shard) = &self.shard else { return Ok(Step::Idle) };
+        let Some(shard) = self.shard.clone() else { return Ok(Step::Idle) };
         let now = self.claim.received_at;
-        let mut open = shard.days().filter(|(_, state)| state.phase == Phase::Open);
-        let due = open.find(|(day, _)| !shard.is_open(*day, now)).map(|(day, _)| day);
+        let is_due = |day: Day, phase: Phase| phase == Phase::Open && !shard.is_open(day, now);
+        let due = shard.days().find(|(day, state)| is_due(*day, state.phase)).map(|(day, _)| day);
+        drop(shard);
         match due {
-            Some(day) => self.seal_day(day).await,
+            Some(day) => self.seal_day(day, false).await,
             None => self.leave_early(self.last_closed_day()).await,
         }
     }
@@ -45,7 +46,11 @@ impl Owner {
 
     /// Seals one day: fold, sort, write; in the same transaction take back what stands on another
     /// day, and leave to the late run what still waits for an acceptance.
-    pub(super) async fn seal_day(&mut self, day: Day) -> Result<Step, EngineError> {
+    pub(super) async fn seal_day(
+        &mut self,
+        day: Day,
+        is_command: bool,
+    ) -> Result<Step, EngineError> {
         let mut tx = self.engine.db.snapshot().await?;
         let base = segments::of_kind(&mut tx, &self.key, SegmentKind::Base, Some(day)).await?;
         let delta = segments::of_kind(&mut tx, &self.key, SegmentKind::Delta, Some(day)).await?;
@@ -76,7 +81,8 @@ impl Owner {
         if let Some(platform) = &self.platform {
             let policy = &self.engine.policy;
             let at = self.claim.received_at;
-            snapshot::after_seal(&mut tx, policy, platform, &self.key, day, at).await?;
+            let key = &self.key;
+            snapshot::after_seal(&mut tx, policy, (platform, key), day, at, is_command).await?;
         }
         let progress = self.still("seal");
         let after = self.progress_row(&mut tx, &progress, Vec::new(), hasher).await?;

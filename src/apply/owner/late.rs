@@ -6,13 +6,15 @@ use std::sync::Arc;
 
 use sha2::Sha256;
 
+use crate::domain::hold::HoldReason;
 use crate::domain::time::{Day, Moment};
 use crate::orders::columns::RawMessage;
-use crate::orders::effects::{Fate, Incoming};
+use crate::orders::effects::{Effects, Fate, Incoming};
 use crate::orders::index::{FingerprintRun, encode_index, encode_riders};
 use crate::orders::late::{
     LateContext, LateEffects, LateEvent, Located, events_of, resolve, wanted,
 };
+use crate::orders::resolve::{Context, FirstEvents, Unread, resolve as resolve_batch};
 use crate::orders::seal::OpenDay;
 use crate::orders::segment::decode;
 use crate::orders::shard::Phase;
@@ -26,9 +28,24 @@ use super::{Owner, Step};
 use crate::apply::engine::EngineError;
 use crate::apply::snapshot;
 
+/// What a late run works on.
+struct Late {
+    stored: Vec<StoredSegment>,
+    /// Events of orders that no open day has.
+    sealed: Vec<LateEvent>,
+    /// Events of orders that an open day has.
+    open: Vec<LateEvent>,
+    located: Vec<Located>,
+    firsts: FirstEvents,
+    is_command: bool,
+}
+
+/// A message that was taken for applied, what it turned out to be, and why it is held.
+type Changed = (Fate, RawMessage, Option<HoldReason>);
+
 impl Owner {
     /// Runs all late events.
-    pub(super) async fn late_run(&mut self) -> Result<Step, EngineError> {
+    pub(super) async fn late_run(&mut self, is_command: bool) -> Result<Step, EngineError> {
         self.late_run_at = self.claim.received_at;
         let Some(shard) = self.shard.clone() else { return Ok(Step::Idle) };
         let settings = shard.settings().clone();
@@ -52,7 +69,11 @@ impl Owner {
         }
         tx.commit().await?;
         drop(shard);
-        self.write_late(&stored, sealed, open, located).await
+        let mut firsts = FirstEvents::new();
+        while let Err(Unread(missing)) = self.resolve_on_open(&open, &firsts) {
+            self.first_events(&missing, &mut firsts).await?;
+        }
+        self.write_late(Late { stored, sealed, open, located, firsts, is_command }).await
     }
 
     /// The orders of a sealed day whose 40-bit fingerprint is wanted.
@@ -78,46 +99,31 @@ impl Owner {
         Ok(located.map(|(ordinal, order)| Located { day, ordinal, order }).collect())
     }
 
-    async fn write_late(
-        &mut self,
-        stored: &[StoredSegment],
-        sealed: Vec<LateEvent>,
-        open: Vec<LateEvent>,
-        located: Vec<Located>,
-    ) -> Result<Step, EngineError> {
+    async fn write_late(&mut self, late: Late) -> Result<Step, EngineError> {
         let Some(mut tx) = self.begin().await? else { return Ok(Step::Lost) };
         let mut hasher = Sha256::default();
         let mut tallies = Tallies::new();
-        for segment in stored {
+        for segment in &late.stored {
             segments::delete(&mut tx, &self.key, segment).await?;
         }
-        let effects = self.resolve_late(sealed, located);
+        let effects = self.resolve_late(late.sealed, late.located);
         let days = self.write_late_rows(&mut tx, &effects, &mut hasher).await?;
         self.reclassify(&mut tx, effects.reclassified, &mut tallies).await?;
-        let on_open = self.resolve_on_open(&open);
-        let messages: Vec<RawMessage> = open.into_iter().map(|late| late.raw).collect();
-        let mut memory = None;
-        if let Some(mut on_open) = on_open {
-            let held = std::mem::take(&mut on_open.held);
-            let reasons: HashMap<usize, _> = held.into_iter().collect();
-            let mut changed = Vec::new();
-            for (index, fate) in &on_open.fates {
-                if *fate != Fate::Applied
-                    && let Some(raw) = messages.get(*index)
-                {
-                    changed.push((*fate, raw.clone(), reasons.get(index).cloned()));
-                }
-            }
-            self.reclassify(&mut tx, changed, &mut tallies).await?;
-            self.write_effects(&mut tx, &on_open, &mut hasher).await?;
-            memory = Some(on_open);
-        }
+        // The cuts may have changed since the dry run; what is unread then makes us start again.
+        let Ok(mut on_open) = self.resolve_on_open(&late.open, &late.firsts) else {
+            tx.rollback().await?;
+            return Ok(Step::Lost);
+        };
+        let changed = not_applied(&mut on_open, &late.open);
+        self.reclassify(&mut tx, changed, &mut tallies).await?;
+        self.write_effects(&mut tx, &on_open, &mut hasher).await?;
         add(&mut tx, &self.connector, &tallies).await?;
         if let Some(platform) = &self.platform {
             let policy = &self.engine.policy;
             let at = self.claim.received_at;
             for day in days.keys() {
-                snapshot::after_seal(&mut tx, policy, platform, &self.key, *day, at).await?;
+                let of = (platform, &self.key);
+                snapshot::after_seal(&mut tx, policy, of, *day, at, late.is_command).await?;
             }
         }
         let after = self.progress_row(&mut tx, &self.still("late"), Vec::new(), hasher).await?;
@@ -126,13 +132,11 @@ impl Owner {
         }
         let batch = after.batch;
         self.claim = after;
-        self.late_waiting = memory.as_ref().is_some_and(|effects| effects.late.rows() > 0);
+        self.late_waiting = on_open.late.rows() > 0;
         let Some(shard) = self.shard.as_mut().and_then(Arc::get_mut) else {
             return Ok(Step::Lost);
         };
-        if let Some(effects) = memory {
-            shard.accept(effects, batch);
-        }
+        shard.accept(on_open, batch);
         for (day, next_ordinal) in days {
             shard.close(day, Phase::Sealed, next_ordinal);
         }
@@ -154,9 +158,12 @@ impl Owner {
     }
 
     /// Late events of orders that the open days have: decided on memory like any other batch.
-    /// They are few, so what is unread is left for the next run.
-    fn resolve_on_open(&self, open: &[LateEvent]) -> Option<crate::orders::effects::Effects> {
-        let shard = self.shard.as_ref()?;
+    fn resolve_on_open(
+        &self,
+        open: &[LateEvent],
+        firsts: &FirstEvents,
+    ) -> Result<Effects, Unread> {
+        let Some(shard) = &self.shard else { return Ok(Effects::default()) };
         let incoming = open.iter().enumerate().map(|(index, late)| Incoming {
             index,
             event: late.event.clone(),
@@ -166,13 +173,13 @@ impl Owner {
         let raw_of = |index: usize| {
             open.get(index).map_or_else(RawMessage::nothing, |late| late.raw.clone())
         };
-        let context = crate::orders::resolve::Context {
+        let context = Context {
             policy: &self.engine.policy,
             cuts: &self.cuts,
             raw_of: &raw_of,
             is_handoff: true,
         };
-        crate::orders::resolve::resolve(shard, &context, &HashMap::new(), &incoming).ok()
+        resolve_batch(shard, &context, firsts, &incoming)
     }
 
     /// Writes new orders, further events, fingerprints and riders of sealed days. Gives the days
@@ -221,7 +228,7 @@ impl Owner {
     async fn reclassify(
         &self,
         tx: &mut Tx,
-        changed: Vec<(Fate, RawMessage, Option<crate::domain::hold::HoldReason>)>,
+        changed: Vec<Changed>,
         tallies: &mut Tallies,
     ) -> Result<(), EngineError> {
         let (mut to_be_held, mut origins) = (Vec::new(), Vec::new());
@@ -246,4 +253,16 @@ impl Owner {
         }
         Ok(())
     }
+}
+
+/// What resolving found not to be applied after all, with its messages.
+fn not_applied(effects: &mut Effects, events: &[LateEvent]) -> Vec<Changed> {
+    let reasons: HashMap<usize, HoldReason> =
+        std::mem::take(&mut effects.held).into_iter().collect();
+    let changed = effects.fates.iter().filter(|(_, fate)| *fate != Fate::Applied);
+    let with_message = changed.filter_map(|(index, fate)| {
+        let raw = events.get(*index)?.raw.clone();
+        Some((*fate, raw, reasons.get(index).cloned()))
+    });
+    with_message.collect()
 }

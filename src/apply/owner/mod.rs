@@ -65,9 +65,9 @@ impl Owner {
         let no_connector = || EngineError::NoConnector { topic: key.topic.clone() };
         let connector = connector_of(&key).ok_or_else(no_connector)?;
         let manifest = engine.connectors.get(&connector).ok_or_else(no_connector)?;
-        let platform = manifest.platform.clone();
+        let platform = manifest.platform().cloned();
         let resolution_ms = manifest.feeds().iter().filter(|feed| feed.makes_orders());
-        let resolution_ms = resolution_ms.map(|feed| feed.resolution_ms).max().unwrap_or(1);
+        let resolution_ms = resolution_ms.map(|feed| feed.resolution_ms()).max().unwrap_or(1);
         let mut tx = engine.db.begin().await?;
         let now = (engine.clock)();
         let claimed = claim(&mut tx, &key, &engine.owner, now, engine.settings.lease_ms).await?;
@@ -150,7 +150,7 @@ impl Owner {
         }
         let every = self.engine.settings.late_run_every_ms;
         if self.late_waiting && self.claim.received_at.since_ms(self.late_run_at) >= every {
-            return self.late_run().await;
+            return self.late_run(false).await;
         }
         let dropped = self.drop_finished_early().await?;
         if dropped != Step::Idle {
@@ -171,7 +171,7 @@ impl Owner {
         });
         let days: Vec<_> = open.map(|(open, _)| open).filter(|open| *open <= day).collect();
         for open in days {
-            if self.seal_day(open).await? == Step::Lost {
+            if self.seal_day(open, true).await? == Step::Lost {
                 return Ok(Step::Lost);
             }
         }
@@ -179,7 +179,7 @@ impl Owner {
         if self.leave_early(day).await? == Step::Lost {
             return Ok(Step::Lost);
         }
-        self.late_run().await
+        self.late_run(true).await
     }
 
     /// Gives the partition back at a batch boundary.

@@ -25,7 +25,7 @@ pub(super) struct Progress {
 }
 
 impl Owner {
-    pub(super) const fn head(&self) -> SegmentHead {
+    pub(super) fn head(&self) -> SegmentHead {
         SegmentHead {
             manifest_version: self.engine.manifest_version,
             batch: self.claim.batch + 1,

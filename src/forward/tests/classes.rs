@@ -161,7 +161,7 @@ async fn taken_but_not_answered(misbehaviour: Misbehaviour) {
     let contract = &golden_insurance::CONTRACT;
     bench.owe(contract, "fund_posting", &[("fiscal", 1), ("fiscal", 2), ("treasury", 1)]).await;
     let mut settings = quick(core.url());
-    settings.limits.request_timeout_ms = 200;
+    settings.limits.request_timeout_ms = 1_000;
 
     let report = run(&bench, contract, settings).await;
 

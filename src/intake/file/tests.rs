@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::Poll;
 
 use super::{IngestFile, Ingested, Progress, ingest_file};
 use crate::domain::ids::{ConnectorId, FeedId};
 use crate::domain::time::Moment;
 use crate::intake::framing::Format;
 use crate::intake::{AppendLimits, Arrival, IntakeError, Route};
+use crate::log::contract::Folder;
+use crate::log::embedded::EmbeddedLog;
 use crate::log::simulated::{Faults, SimulatedLog};
 use crate::log::{Log, LogError};
 
@@ -57,7 +60,7 @@ async fn log(faults: Faults) -> SimulatedLog {
     log
 }
 
-async fn records(log: &SimulatedLog) -> Vec<String> {
+async fn records(log: &dyn Log) -> Vec<String> {
     let mut all = Vec::new();
     for extent in log.extents(TOPIC).await.unwrap() {
         let mut from = extent.first;
@@ -80,7 +83,7 @@ fn lines(count: u32) -> Vec<String> {
     (0..count).map(|n| format!("{{\"order\":{n:05}}}")).collect()
 }
 
-async fn run(log: &SimulatedLog, file: &IngestFile) -> Result<Ingested, IntakeError> {
+async fn run(log: &dyn Log, file: &IngestFile) -> Result<Ingested, IntakeError> {
     let route: Arc<Route> = Arc::new(route);
     ingest_file(log, &*route, file, &mut |_| ()).await
 }
@@ -129,6 +132,39 @@ async fn a_killed_ingest_goes_on_where_it_was() {
         assert!(kills > 3, "{kills} kills");
         assert_eq!(records(&log).await.len(), 155, "nothing lost, nothing doubled");
     }
+}
+
+#[tokio::test]
+async fn an_ingest_that_is_dropped_at_any_point_goes_on_in_the_embedded_log() {
+    let file = TempFile::new(lines(155).join("\n").as_bytes());
+    let file_in = ingest(&file, Format::JsonLines);
+    let folder = Folder::new();
+    let mut drops = 0;
+    for polls_max in (1..).step_by(7) {
+        let clock = Arc::new(|| Moment::from_ms(0));
+        let log = EmbeddedLog::open(&folder.0, clock).await.unwrap();
+        log.ensure_topic(TOPIC, 4).await.unwrap();
+        let mut ingest = Box::pin(run(&log, &file_in));
+        let mut polls = 0;
+        let result = std::future::poll_fn(|context| {
+            polls += 1;
+            if polls > polls_max {
+                Poll::Ready(None)
+            } else {
+                ingest.as_mut().poll(context).map(Some)
+            }
+        })
+        .await;
+        drop(ingest);
+        if let Some(result) = result {
+            result.unwrap();
+            assert_eq!(records(&log).await, lines(155), "nothing lost, nothing doubled");
+            break;
+        }
+        drops += 1;
+        log.close().await;
+    }
+    assert!(drops > 3, "{drops} drops");
 }
 
 #[tokio::test]

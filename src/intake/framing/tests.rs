@@ -77,7 +77,7 @@ fn container(schema: &Schema, codec: Codec, orders: u32, per_block: u32) -> Vec<
 fn order(schema: &Schema, n: u32) -> Record<'_> {
     let mut order = Record::new(schema).unwrap();
     order.put("orderNo", format!("7{n:018}"));
-    let driver = (n % 3 != 0).then(|| format!("D{n}"));
+    let driver = (!n.is_multiple_of(3)).then(|| format!("D{n}"));
     order.put("driverId", driver);
     order.put("happenedAt", Value::TimestampMillis(1_782_867_601_123));
     let stops = (0..i32::try_from(n % 4).unwrap()).map(Value::Int).collect();

@@ -10,6 +10,9 @@ mod misbehaviour;
 mod server;
 mod wire;
 
+#[cfg(test)]
+mod tests;
+
 pub use books::{Received, Violation};
 pub use misbehaviour::Misbehaviour;
 pub use server::{Running, SimulatorError};

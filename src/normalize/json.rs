@@ -1,0 +1,425 @@
+//! One JSON object, read once, strictly (RFC 8259), for the paths of a plan.
+//!
+//! Written by hand because a message is held for reasons that general parsers do not tell apart:
+//! cut off or malformed, a key named twice at any depth, nested too deep. Numbers stay as they were
+//! written, so that a 19-digit id never passes through a float. A test holds it against `serde_json`.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use super::cell::{Cell, Member, Plan, Want, put};
+use crate::domain::hold::HoldReason;
+
+/// Keys of one object that are remembered without an allocation.
+const FEW: usize = 16;
+
+/// Reads the object `text` into `slots`.
+pub(super) fn read<'a>(
+    text: &'a str,
+    plan: &Plan,
+    depth_max: u32,
+    slots: &mut [Cell<'a>],
+) -> Result<(), HoldReason> {
+    let mut scanner = Scanner { text, at: 0, depth: 0, depth_max, fault: None };
+    match scanner.document(&plan.root, slots) {
+        Ok(()) => scanner.fault.map_or(Ok(()), Err),
+        Err(Stop::End) => Err(HoldReason::Truncated { at: format!("byte {}", text.len()) }),
+        Err(Stop::Unexpected(expected)) => Err(scanner.fault.take().unwrap_or_else(|| {
+            HoldReason::Malformed {
+                detail: format!("expected {expected}, found {}", scanner.found()),
+            }
+        })),
+    }
+}
+
+/// Why scanning cannot go on.
+enum Stop {
+    /// The text ended.
+    End,
+    /// Something else stands here.
+    Unexpected(&'static str),
+}
+
+struct Scanner<'a> {
+    text: &'a str,
+    at: usize,
+    depth: u32,
+    depth_max: u32,
+    /// The first fault that does not stop the scan.
+    fault: Option<HoldReason>,
+}
+
+impl<'a> Scanner<'a> {
+    fn document(&mut self, members: &[Member], slots: &mut [Cell<'a>]) -> Result<(), Stop> {
+        self.space();
+        if self.need()? != b'{' {
+            return Err(Stop::Unexpected("an object"));
+        }
+        self.object(members, slots)?;
+        self.space();
+        if self.peek().is_some() {
+            return Err(Stop::Unexpected("nothing after the object"));
+        }
+        Ok(())
+    }
+
+    fn object(&mut self, members: &[Member], slots: &mut [Cell<'a>]) -> Result<(), Stop> {
+        if !self.deeper()? {
+            return Ok(());
+        }
+        let mut seen = Keys::default();
+        if self.opens_empty(b'}') {
+            return Ok(());
+        }
+        loop {
+            self.space();
+            if self.need()? != b'"' {
+                return Err(Stop::Unexpected("a key"));
+            }
+            let key = self.string()?;
+            self.space();
+            if self.need()? != b':' {
+                return Err(Stop::Unexpected("a colon"));
+            }
+            self.at += 1;
+            self.space();
+            let wanted = members.iter().find(|member| member.name == *key);
+            if !seen.insert(key) {
+                self.note_twice(seen.last.clone());
+            }
+            match wanted {
+                Some(member) => self.wanted(&member.want, slots)?,
+                None => self.unwanted()?,
+            }
+            if self.closes(b'}')? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Reads a value that the plan names.
+    fn wanted(&mut self, want: &Want, slots: &mut [Cell<'a>]) -> Result<(), Stop> {
+        let first = self.need()?;
+        match (want, first) {
+            (Want::Members(below), b'{') => self.object(below, slots),
+            (Want::Rows(slot, pair), b'[') => {
+                let rows = self.rows(pair)?;
+                put(slots, *slot, rows);
+                Ok(())
+            }
+            (Want::Value(slot), b'"') => {
+                let text = self.string()?;
+                put(slots, *slot, Cell::Text(text));
+                Ok(())
+            }
+            (Want::Value(slot), b'-' | b'0'..=b'9') => {
+                let text = self.number()?;
+                put(slots, *slot, Cell::Number(text));
+                Ok(())
+            }
+            (_, b'n') => self.word("null"),
+            _ => {
+                self.unwanted()?;
+                want.spoil(slots, kind_of(first));
+                Ok(())
+            }
+        }
+    }
+
+    /// Reads past a value; its keys are still checked.
+    fn unwanted(&mut self) -> Result<(), Stop> {
+        match self.need()? {
+            b'"' => self.string().map(|_| ()),
+            b'{' => self.object(&[], &mut []),
+            b'[' => self.array(),
+            b'-' | b'0'..=b'9' => self.number().map(|_| ()),
+            b't' => self.word("true"),
+            b'f' => self.word("false"),
+            b'n' => self.word("null"),
+            _ => Err(Stop::Unexpected("a value")),
+        }
+    }
+
+    fn array(&mut self) -> Result<(), Stop> {
+        if !self.deeper()? || self.opens_empty(b']') {
+            return Ok(());
+        }
+        loop {
+            self.space();
+            self.unwanted()?;
+            if self.closes(b']')? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Reads an array of objects; another element spoils the whole.
+    fn rows(&mut self, pair: &[Member]) -> Result<Cell<'a>, Stop> {
+        let mut rows = Vec::new();
+        if !self.deeper()? || self.opens_empty(b']') {
+            return Ok(Cell::Rows(rows));
+        }
+        let mut whole = true;
+        loop {
+            self.space();
+            if self.need()? == b'{' {
+                let mut row = [const { Cell::Absent }; 2];
+                self.object(pair, &mut row)?;
+                rows.push(row);
+            } else {
+                self.unwanted()?;
+                whole = false;
+            }
+            if self.closes(b']')? {
+                return Ok(if whole { Cell::Rows(rows) } else { Cell::Other("an array") });
+            }
+        }
+    }
+
+    /// Takes an opening bracket; where that is one level too deep, skips to its end and says no.
+    fn deeper(&mut self) -> Result<bool, Stop> {
+        if self.depth < self.depth_max {
+            self.depth += 1;
+            self.at += 1;
+            return Ok(true);
+        }
+        let mut open = 0_usize;
+        loop {
+            match self.need()? {
+                b'"' => {
+                    self.string()?;
+                    continue;
+                }
+                b'{' | b'[' => open += 1,
+                b'}' | b']' => open -= 1,
+                _ => {}
+            }
+            self.at += 1;
+            if open == 0 {
+                self.fault = Some(HoldReason::TooDeep { depth_max: self.depth_max });
+                return Ok(false);
+            }
+        }
+    }
+
+    fn opens_empty(&mut self, close: u8) -> bool {
+        self.space();
+        let empty = self.peek() == Some(close);
+        if empty {
+            self.at += 1;
+            self.depth -= 1;
+        }
+        empty
+    }
+
+    /// Takes a comma or the closing bracket; true at the bracket.
+    fn closes(&mut self, close: u8) -> Result<bool, Stop> {
+        self.space();
+        let found = self.need()?;
+        if found != b',' && found != close {
+            return Err(Stop::Unexpected("a comma or the end of the object or array"));
+        }
+        self.at += 1;
+        if found == close {
+            self.depth -= 1;
+        }
+        Ok(found == close)
+    }
+
+    fn note_twice(&mut self, key: Option<Cow<'a, str>>) {
+        if self.fault.is_none() {
+            let key = key.unwrap_or_default().chars().take(80).collect();
+            self.fault = Some(HoldReason::DuplicateKey { key });
+        }
+    }
+
+    fn string(&mut self) -> Result<Cow<'a, str>, Stop> {
+        self.at += 1;
+        let start = self.at;
+        loop {
+            match self.need()? {
+                b'"' => {
+                    let text = self.text.get(start..self.at).unwrap_or_default();
+                    self.at += 1;
+                    return Ok(Cow::Borrowed(text));
+                }
+                b'\\' => break,
+                0..0x20 => return Err(Stop::Unexpected("an escaped control character")),
+                _ => self.at += 1,
+            }
+        }
+        let mut text = self.text.get(start..self.at).unwrap_or_default().to_owned();
+        loop {
+            let from = self.at;
+            while !matches!(self.need()?, b'"' | b'\\' | 0..0x20) {
+                self.at += 1;
+            }
+            text.push_str(self.text.get(from..self.at).unwrap_or_default());
+            match self.need()? {
+                b'"' => {
+                    self.at += 1;
+                    return Ok(Cow::Owned(text));
+                }
+                b'\\' => text.push(self.escape()?),
+                _ => return Err(Stop::Unexpected("an escaped control character")),
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Result<char, Stop> {
+        self.at += 1;
+        let letter = self.need()?;
+        let plain = match letter {
+            b'"' | b'\\' | b'/' => char::from(letter),
+            b'b' => '\u{8}',
+            b'f' => '\u{c}',
+            b'n' => '\n',
+            b'r' => '\r',
+            b't' => '\t',
+            b'u' => return self.unicode(),
+            _ => return Err(Stop::Unexpected("an escape")),
+        };
+        self.at += 1;
+        Ok(plain)
+    }
+
+    fn unicode(&mut self) -> Result<char, Stop> {
+        let first = self.four_hex()?;
+        if !(0xd800..0xdc00).contains(&first) {
+            return char::from_u32(first).ok_or(Stop::Unexpected("a whole surrogate pair"));
+        }
+        for part in *b"\\u" {
+            if self.need()? != part {
+                return Err(Stop::Unexpected("a whole surrogate pair"));
+            }
+            self.at += usize::from(part == b'\\');
+        }
+        let second = self.four_hex()?;
+        if !(0xdc00..0xe000).contains(&second) {
+            return Err(Stop::Unexpected("a whole surrogate pair"));
+        }
+        char::from_u32(0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00))
+            .ok_or(Stop::Unexpected("a whole surrogate pair"))
+    }
+
+    /// Takes the `u` and four hexadecimal digits.
+    fn four_hex(&mut self) -> Result<u32, Stop> {
+        let mut code = 0;
+        for _ in 0..4 {
+            self.at += 1;
+            let digit = char::from(self.need()?).to_digit(16);
+            code = code * 16 + digit.ok_or(Stop::Unexpected("four hexadecimal digits"))?;
+        }
+        self.at += 1;
+        Ok(code)
+    }
+
+    fn number(&mut self) -> Result<&'a str, Stop> {
+        let start = self.at;
+        if self.need()? == b'-' {
+            self.at += 1;
+        }
+        if self.need()? == b'0' {
+            self.at += 1;
+        } else {
+            self.digits()?;
+        }
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if matches!(self.peek(), Some(b'e' | b'E')) {
+            self.at += 1;
+            if matches!(self.peek(), Some(b'+' | b'-')) {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        Ok(self.text.get(start..self.at).unwrap_or_default())
+    }
+
+    fn digits(&mut self) -> Result<(), Stop> {
+        if !self.need()?.is_ascii_digit() {
+            return Err(Stop::Unexpected("a digit"));
+        }
+        while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
+            self.at += 1;
+        }
+        Ok(())
+    }
+
+    fn word(&mut self, word: &'static str) -> Result<(), Stop> {
+        for byte in word.bytes() {
+            if self.need()? != byte {
+                return Err(Stop::Unexpected("true, false or null"));
+            }
+            self.at += 1;
+        }
+        Ok(())
+    }
+
+    fn space(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn need(&self) -> Result<u8, Stop> {
+        self.peek().ok_or(Stop::End)
+    }
+
+    fn found(&self) -> String {
+        match self.text.get(self.at..).and_then(|rest| rest.chars().next()) {
+            Some(character) => format!("{character:?} at byte {}", self.at),
+            None => format!("a broken character at byte {}", self.at),
+        }
+    }
+}
+
+/// The keys that one object has named.
+#[derive(Default)]
+struct Keys<'a> {
+    few: [&'a str; FEW],
+    used: usize,
+    more: HashSet<Cow<'a, str>>,
+    /// The last key that was named before.
+    last: Option<Cow<'a, str>>,
+}
+
+impl<'a> Keys<'a> {
+    /// False where the key was named before.
+    fn insert(&mut self, key: Cow<'a, str>) -> bool {
+        let known = self.few.iter().take(self.used).any(|seen| **seen == *key);
+        if known || (!self.more.is_empty() && self.more.contains(&key)) {
+            self.last = Some(key);
+            return false;
+        }
+        match (key, self.few.get_mut(self.used)) {
+            (Cow::Borrowed(plain), Some(place)) => {
+                *place = plain;
+                self.used += 1;
+            }
+            (key, _) => {
+                self.more.insert(key);
+            }
+        }
+        true
+    }
+}
+
+fn kind_of(first: u8) -> &'static str {
+    match first {
+        b'{' => "an object",
+        b'[' => "an array",
+        b'"' => "a text",
+        b't' | b'f' => "true or false",
+        _ => "a number",
+    }
+}
+
+#[cfg(test)]
+mod tests;
