@@ -14,5 +14,6 @@ pub mod log;
 pub mod normalize;
 pub mod orders;
 pub mod policy;
+pub mod schema;
 pub mod simulate;
 pub mod store;

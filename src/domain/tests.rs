@@ -1,3 +1,5 @@
+//! Amounts and dates worked by hand, and the fixed offset held against the time-zone database.
+
 use super::money::{Fen, MoneyError, Rate, UnroundedLi};
 use super::time::{Day, Moment, Month};
 

@@ -137,7 +137,8 @@ pub enum LogError {
     },
     /// The position was trimmed or never written.
     #[error(
-        "topic {topic} partition {partition}: expected to read from {asked}, found records {first}..{next}"
+        "topic {topic} partition {partition}: expected to read from {asked}, \
+         found records {first}..{next}"
     )]
     OutOfRange {
         /// The topic.

@@ -1,0 +1,184 @@
+//! Domain event to Avro datum, field by field in the order of the schema.
+//!
+//! Every struct is taken apart with all its fields, so that a new one does not compile until it is
+//! decided here whether it is published. Clear identity of a roster is not.
+
+mod case;
+mod fund;
+
+use crate::domain::event::{
+    Ack, CountStatement, Enrolment, Envelope, Event, Fact, OrderEvent, Registration,
+    RegistrationAction,
+};
+use crate::domain::ids::{CountyCode, WorkerToken};
+use crate::domain::message::Source;
+use crate::domain::money::Fen;
+use crate::domain::time::Moment;
+
+use super::Record;
+use super::wire::Datum;
+
+/// Why an event has no canonical form. Nothing is cut or rounded to make it fit.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EncodeError {
+    /// More than a `long` holds.
+    #[error("{field}: expected at most {max}, found {found}")]
+    CountTooLarge {
+        /// Field of the schema.
+        field: &'static str,
+        /// The largest that fits.
+        max: i64,
+        /// What was found.
+        found: u64,
+    },
+    /// More than 18 digits.
+    #[error("{field}: expected an amount of at most 18 digits, found {found} yuan")]
+    AmountTooLarge {
+        /// Field of the schema.
+        field: &'static str,
+        /// What was found.
+        found: Fen,
+    },
+}
+
+/// The datum of an order event. The event's own `occurred_at` is written; the envelope's is the
+/// same moment.
+///
+/// # Errors
+/// [`EncodeError::CountTooLarge`] where a position does not fit.
+pub fn encode_order(envelope: &Envelope, order: &OrderEvent) -> Result<Vec<u8>, EncodeError> {
+    let OrderEvent {
+        kind,
+        platform,
+        agent,
+        order_id,
+        line,
+        worker,
+        accepted_at,
+        ended_at,
+        occurred_at,
+        county,
+        county_source,
+        service_county,
+        channel,
+        upstream,
+        resolution_ms,
+    } = order;
+    let mut datum = Datum::default();
+    write_envelope(&mut datum, envelope, *occurred_at)?;
+    datum.string(kind.code());
+    datum.string(platform.as_str());
+    datum.optional(agent.as_ref(), |datum, agent| datum.string(agent.as_str()));
+    datum.string(order_id.as_str());
+    datum.optional(line.as_ref(), |datum, line| datum.string(line.as_str()));
+    datum.optional(*worker, write_worker);
+    datum.optional(*accepted_at, |datum, at| datum.long(at.ms()));
+    datum.optional(*ended_at, |datum, at| datum.long(at.ms()));
+    datum.optional(*county, write_county);
+    datum.optional(*county_source, |datum, source| datum.string(source.code()));
+    datum.optional(*service_county, write_county);
+    datum.optional(channel.as_deref(), Datum::string);
+    datum.optional(upstream.as_ref(), |datum, (platform, order_id)| {
+        datum.string(platform.as_str());
+        datum.string(order_id.as_str());
+    });
+    datum.long(i64::from(*resolution_ms));
+    Ok(datum.into_bytes())
+}
+
+/// The record and the datum of any other event.
+///
+/// # Errors
+/// [`EncodeError`] where a count or an amount does not fit its field.
+pub fn encode_event(event: &Event) -> Result<(Record, Vec<u8>), EncodeError> {
+    let Event { envelope, fact } = event;
+    let mut datum = Datum::default();
+    write_envelope(&mut datum, envelope, envelope.occurred_at)?;
+    let record = match fact {
+        Fact::Statement(statement) => write_statement(&mut datum, statement)?,
+        Fact::Registration(registration) => write_registration(&mut datum, registration),
+        Fact::Enrolment(enrolment) => write_enrolment(&mut datum, enrolment),
+        Fact::Case(event) => case::write(&mut datum, event)?,
+        Fact::Declaration(declaration) => fund::write_declaration(&mut datum, declaration)?,
+        Fact::Payment(payment) => fund::write_payment(&mut datum, payment)?,
+        Fact::Refund(refund) => fund::write_refund(&mut datum, refund)?,
+        Fact::Receipt(receipt) => fund::write_receipt(&mut datum, receipt)?,
+        Fact::Transfer(transfer) => fund::write_transfer(&mut datum, transfer)?,
+        Fact::Interest(interest) => fund::write_interest(&mut datum, interest)?,
+        Fact::BankResult(result) => fund::write_bank_result(&mut datum, result)?,
+        Fact::Ack(ack) => write_ack(&mut datum, ack),
+    };
+    Ok((record, datum.into_bytes()))
+}
+
+fn write_envelope(
+    datum: &mut Datum,
+    envelope: &Envelope,
+    occurred_at: Moment,
+) -> Result<(), EncodeError> {
+    let Envelope { event_id, connector, feed, source, occurred_at: _, received_at } = envelope;
+    let Source { topic, partition, offset } = source;
+    datum.string(event_id.as_str());
+    datum.string(connector.as_str());
+    datum.string(feed.as_str());
+    datum.string(topic);
+    datum.long(i64::from(*partition));
+    datum.count("source.offset", *offset)?;
+    datum.long(occurred_at.ms());
+    datum.long(received_at.ms());
+    Ok(())
+}
+
+fn write_worker(datum: &mut Datum, worker: WorkerToken) {
+    datum.fixed(&worker.0.to_be_bytes());
+}
+
+fn write_county(datum: &mut Datum, county: CountyCode) {
+    datum.string(&county.to_string());
+}
+
+fn write_statement(datum: &mut Datum, statement: &CountStatement) -> Result<Record, EncodeError> {
+    let CountStatement { platform, line, day, revision, orders } = statement;
+    datum.string(platform.as_str());
+    datum.string(line.as_str());
+    datum.long(i64::from(day.epoch_days()));
+    datum.long(i64::from(*revision));
+    datum.array(orders, |datum, (county, orders)| {
+        write_county(datum, *county);
+        datum.count("orders.orders", *orders)
+    })?;
+    Ok(Record::Statement)
+}
+
+fn write_registration(datum: &mut Datum, registration: &Registration) -> Record {
+    let Registration { credit_code, platform, line, action, effective_from, document_no } =
+        registration;
+    datum.string(credit_code.as_str());
+    datum.string(platform.as_str());
+    datum.string(line.as_str());
+    datum.string(match action {
+        RegistrationAction::Registered => "registered",
+        RegistrationAction::Changed => "changed",
+        RegistrationAction::Cancelled => "cancelled",
+    });
+    datum.long(i64::from(effective_from.epoch_days()));
+    datum.string(document_no.as_str());
+    Record::Registration
+}
+
+fn write_enrolment(datum: &mut Datum, enrolment: &Enrolment) -> Record {
+    let Enrolment { platform, worker, person, rider: _, name: _, identity_no: _, from } = enrolment;
+    datum.string(platform.as_str());
+    write_worker(datum, *worker);
+    datum.fixed(&person.0.to_be_bytes());
+    datum.long(i64::from(from.epoch_days()));
+    Record::Enrolment
+}
+
+fn write_ack(datum: &mut Datum, ack: &Ack) -> Record {
+    let Ack { destination, record, refused } = ack;
+    datum.string(destination.as_str());
+    datum.string(record.as_str());
+    datum.optional(refused.as_deref(), Datum::string);
+    Record::Ack
+}

@@ -1,0 +1,100 @@
+//! Purpose, size, width and name of files.
+
+use crate::source::Source;
+use crate::tree::{Finding, Tree};
+
+/// House style asks for a split at 300 lines; this is where a file fails.
+const LINES_MAX: usize = 500;
+
+/// Files that may be longer, each with its reason. None so far.
+const LONGER: [(&str, &str); 0] = [];
+
+const COLUMNS_MAX: usize = 100;
+
+/// Words that name nothing.
+const EMPTY_NAMES: [&str; 9] =
+    ["manager", "helper", "helpers", "util", "utils", "misc", "common", "handler", "payload"];
+
+/// Purpose and length.
+pub(crate) fn check(source: &Source) -> Vec<Finding> {
+    let mut found = Vec::new();
+    if !source.text.starts_with("//! ") {
+        let text = "expected `//!` with the purpose of the file on its first line";
+        found.push(Finding::new(&source.path, 1, text));
+    }
+    let lines = source.text.lines().count();
+    if lines > LINES_MAX && !LONGER.iter().any(|(path, _)| *path == source.path) {
+        let text =
+            format!("expected at most {LINES_MAX} lines, found {lines}; split it by subject");
+        found.push(Finding::new(&source.path, LINES_MAX + 1, text));
+    }
+    found
+}
+
+/// Lines of code, SQL and scripts.
+pub(crate) fn check_lines(tree: &Tree) -> Vec<Finding> {
+    let is_checked = |path: &str| {
+        path.starts_with("scripts/")
+            || path.starts_with(".ci/")
+            || [".rs", ".sql", ".py", ".sh"].iter().any(|end| path.ends_with(end))
+    };
+    let mut found = Vec::new();
+    for (path, text) in tree.files().filter(|(path, _)| is_checked(path)) {
+        for (index, line) in text.lines().enumerate() {
+            let columns = line.chars().count();
+            if columns > COLUMNS_MAX {
+                let text = format!("expected at most {COLUMNS_MAX} columns, found {columns}");
+                found.push(Finding::new(path, index + 1, text));
+            }
+        }
+    }
+    found
+}
+
+/// Names of files and folders of code.
+pub(crate) fn check_names(tree: &Tree) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let code = tree.files().filter(|(path, _)| path.ends_with(".rs") || path.ends_with(".py"));
+    for (path, _) in code {
+        let parts = path.split(['/', '_', '.']);
+        for part in parts.filter(|part| EMPTY_NAMES.contains(part)) {
+            let text = format!("{part:?} says nothing; name the file for what is inside");
+            found.push(Finding::new(path, 1, text));
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{check, check_lines, check_names};
+    use crate::source::Source;
+    use crate::tree::Tree;
+
+    #[test]
+    fn a_file_without_purpose_or_end_is_found() {
+        assert_eq!(check(&Source::new("src/x.rs", "//! x\n")), []);
+        let lines = |text: &str| -> Vec<usize> {
+            check(&Source::new("src/x.rs", text)).iter().map(|finding| finding.line).collect()
+        };
+        assert_eq!(lines("// x\n"), [1]);
+        assert_eq!(lines(&format!("//! x\n{}", "a\n".repeat(499))), []);
+        assert_eq!(lines(&format!("//! x\n{}", "a\n".repeat(500))), [501]);
+    }
+
+    #[test]
+    fn wide_lines_are_found_by_characters_not_bytes() {
+        let (fits, wide) = ("职".repeat(100), "a".repeat(101));
+        let text = format!("{fits}\n{wide}\n");
+        let found = check_lines(&Tree::of(&[("src/x.rs", &text), ("README.md", &wide)]));
+        assert_eq!(found.iter().map(|finding| finding.line).collect::<Vec<_>>(), [2]);
+    }
+
+    #[test]
+    fn empty_names_are_found_as_words_only() {
+        let names = ["src/util.rs", "src/a/row_helper.rs", "src/utility.rs", "src/misc/a.rs"];
+        let tree = Tree::of(&names.map(|path| (path, "")));
+        let found: Vec<String> = check_names(&tree).into_iter().map(|found| found.path).collect();
+        assert_eq!(found, ["src/util.rs", "src/a/row_helper.rs", "src/misc/a.rs"]);
+    }
+}
