@@ -9,29 +9,21 @@ mod booking;
 mod case_event;
 mod case_records;
 mod content;
-mod enrolment;
-#[cfg(test)]
-mod fund;
-mod levy_record;
-mod levy_tests;
-pub mod event;
-pub mod freeze;
-pub mod missing;
-pub mod registration;
-pub mod statement;
-mod tax;
-mod voucher;
-
-pub mod ack;
 pub mod engine;
+mod enrolment;
 pub mod event;
 pub mod evidence;
 pub mod freeze;
+mod fund;
+mod levy_record;
+pub mod missing;
 pub mod owner;
 pub mod registration;
 pub mod release;
 pub mod snapshot;
 pub mod statement;
+mod tax;
+mod voucher;
 
 #[cfg(test)]
 mod levy_tests;

@@ -25,7 +25,6 @@ pub mod roster;
 pub mod segments;
 #[cfg(test)]
 pub(crate) mod scratch;
-pub mod segments;
 pub mod statement;
 pub mod suspects;
 
