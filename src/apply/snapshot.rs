@@ -64,11 +64,7 @@ pub async fn after_seal(
 ///
 /// # Errors
 /// [`ApplyError`] where the database refuses.
-pub async fn after_event(
-    tx: &mut Tx,
-    scope: Scope<'_>,
-    event: &Event,
-) -> Result<(), ApplyError> {
+pub async fn after_event(tx: &mut Tx, scope: Scope<'_>, event: &Event) -> Result<(), ApplyError> {
     let Fact::Statement(statement) = &event.fact else { return Ok(()) };
     let (platform, line) = (&statement.platform, &statement.line);
     if scope.policy.basis(platform, line, statement.day) != Some(Basis::Statement) {

@@ -156,7 +156,8 @@ impl<'s, 'a> Fields<'s, 'a> {
     pub(super) fn order_id(&mut self, source: &Source) -> Option<OrderId> {
         let text = match source {
             Source::First(reads) if self.place(source).is_none() => {
-                let empty = |read: &Read| matches!(self.cell(read.slot), Cell::Text(t) if t.is_empty());
+                let empty =
+                    |read: &Read| matches!(self.cell(read.slot), Cell::Text(t) if t.is_empty());
                 if reads.iter().any(empty) {
                     self.hold(HoldReason::OrderIdInvalid { found: String::new() });
                 }
@@ -319,7 +320,11 @@ impl<'s, 'a> Fields<'s, 'a> {
         }
         counts.sort_unstable();
         let once = |pair: &[(CountyCode, u64)]| matches!(pair, [a, b] if a.0 != b.0);
-        if counts.windows(2).all(once) { Some(counts) } else { self.invalid(read, "each county once") }
+        if counts.windows(2).all(once) {
+            Some(counts)
+        } else {
+            self.invalid(read, "each county once")
+        }
     }
 
     /// Amounts by code, in the record's order, each code once.
@@ -334,7 +339,8 @@ impl<'s, 'a> Fields<'s, 'a> {
             let (Cell::Text(code), Cell::Text(figure)) = (code, figure) else {
                 return self.invalid(read, "pairs of item and amount");
             };
-            let known = read.codes.as_ref().map(|codes| codes.iter().find(|(from, _)| *from == *code));
+            let known =
+                read.codes.as_ref().map(|codes| codes.iter().find(|(from, _)| *from == *code));
             let word = match &known {
                 None => &*code,
                 Some(Some((_, to))) => to,

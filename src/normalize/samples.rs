@@ -29,7 +29,11 @@ impl Sample {
         self.path.with_extension("expect")
     }
 
-    fn read(path: PathBuf, feed: &str, manifest_feed: Option<&Feed>) -> Result<Self, ManifestError> {
+    fn read(
+        path: PathBuf,
+        feed: &str,
+        manifest_feed: Option<&Feed>,
+    ) -> Result<Self, ManifestError> {
         let bytes = std::fs::read(&path).map_err(read_error(&path))?;
         let extension = path.extension().and_then(|extension| extension.to_str());
         let (mut header_digest, mut records) = (None, Ok(Vec::new()));

@@ -148,11 +148,9 @@ pub(super) fn take_ints(reader: &mut Reader<'_>, rows: usize) -> Result<Vec<i64>
         PACKED_WITH_ABSENT => take_packed(reader, rows, true),
         DICTIONARY => take_dictionary(reader, rows),
         GAPS => take_gaps(reader, rows),
-        found => Err(CodecError {
-            what: "column form",
-            expected: "0 to 4",
-            found: u64::from(found),
-        }),
+        found => {
+            Err(CodecError { what: "column form", expected: "0 to 4", found: u64::from(found) })
+        }
     }
 }
 

@@ -222,9 +222,8 @@ impl Columns {
     ) -> Option<OrderEvent> {
         let at = |column: &[i64]| column.get(row).copied().filter(|value| *value != ABSENT);
         let moment = |column: &[i64]| at(column).map(Moment::from_ms);
-        let county = |column: &[i64]| {
-            at(column).and_then(|code| CountyCode::new(u32::try_from(code).ok()?))
-        };
+        let county =
+            |column: &[i64]| at(column).and_then(|code| CountyCode::new(u32::try_from(code).ok()?));
         let order_id = match delta_of {
             Some(id) => id.clone(),
             None => OrderId::new(self.ids.get(row)?).ok()?,

@@ -164,8 +164,9 @@ mod tests {
 
     #[test]
     fn nineteen_digits_take_eight_bytes_and_hex_sixteen() {
-        let digits: Vec<String> =
-            (0..1000u64).map(|n| format!("{:019}", 4_000_000_000_000_000_000 + n * 77_777)).collect();
+        let digits: Vec<String> = (0..1000u64)
+            .map(|n| format!("{:019}", 4_000_000_000_000_000_000 + n * 77_777))
+            .collect();
         assert!(round_trip(&digits) < 8 * 1000 + 40);
         let hex: Vec<String> = (0..1000u128).map(|n| format!("{:032x}", n.pow(9))).collect();
         assert_eq!(round_trip(&hex), 16 * 1000 + 1);

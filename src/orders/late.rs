@@ -164,8 +164,7 @@ impl Run<'_> {
 
     /// No day of the horizon has it: a new order of its day, a tombstone, or nothing known.
     fn unknown(&mut self, late: LateEvent) {
-        let is_tombstone =
-            matches!(late.event.kind, OrderKind::Cancelled | OrderKind::Void);
+        let is_tombstone = matches!(late.event.kind, OrderKind::Cancelled | OrderKind::Void);
         let day = match late.event.accepted_at {
             Some(at) => at.day(),
             None if is_tombstone => late.event.occurred_at.day(),

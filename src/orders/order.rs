@@ -154,11 +154,9 @@ impl Order {
         }
         let county = acceptance.event.county.or_else(|| self.county());
         match (self.line(), county) {
-            (Some(line), Some(county)) => Standing::Counted(Place {
-                line: line.clone(),
-                day: acceptance.at.day(),
-                county,
-            }),
+            (Some(line), Some(county)) => {
+                Standing::Counted(Place { line: line.clone(), day: acceptance.at.day(), county })
+            }
             _ => Standing::NotCounted(NotCounted::Unplaced),
         }
     }
@@ -208,9 +206,8 @@ impl Order {
 
     fn earliest_acceptance(&self) -> Option<Acceptance<'_>> {
         let accepting = self.events.iter();
-        let dated = accepting.filter_map(|event| {
-            Some(Acceptance { at: event.accepted_at?, event })
-        });
+        let dated =
+            accepting.filter_map(|event| Some(Acceptance { at: event.accepted_at?, event }));
         // Two acceptances at one moment: the lower token, so that arrival does not decide.
         dated.min_by_key(|acceptance| (acceptance.at, acceptance.event.worker))
     }
@@ -279,8 +276,7 @@ fn adds_material(first: &OrderEvent, event: &OrderEvent) -> bool {
     let resolution = i64::from(first.resolution_ms.max(event.resolution_ms).max(1));
     let coarse = |at: Option<Moment>| at.map(|at| at.ms().div_euclid(resolution));
     (event.worker.is_some() && event.worker != first.worker)
-        || (event.accepted_at.is_some()
-            && coarse(event.accepted_at) != coarse(first.accepted_at))
+        || (event.accepted_at.is_some() && coarse(event.accepted_at) != coarse(first.accepted_at))
         || (event.county.is_some() && event.county != first.county)
         || (event.line.is_some() && event.line != first.line)
 }

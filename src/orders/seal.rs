@@ -69,10 +69,9 @@ impl OpenDay {
         if let Some(bits) = base.kinds.get_mut(place) {
             *bits |= i64::from(rows.kind_bits(row));
         }
-        for (own, theirs) in [
-            (&mut base.ended, &rows.ended),
-            (&mut base.service_counties, &rows.service_counties),
-        ] {
+        for (own, theirs) in
+            [(&mut base.ended, &rows.ended), (&mut base.service_counties, &rows.service_counties)]
+        {
             if let (Some(own), Some(theirs)) = (own.get_mut(place), theirs.get(row))
                 && *own == ABSENT
             {
@@ -116,14 +115,9 @@ impl OpenDay {
 
     /// The orders that one of these riders accepted, or was given later.
     #[must_use]
-    pub fn orders_of(
-        &self,
-        workers: &BTreeSet<WorkerToken>,
-        platform: &PlatformId,
-    ) -> Vec<Order> {
-        let is_wanted = |token: &i64| {
-            *token != ABSENT && workers.contains(&WorkerToken(token.cast_unsigned()))
-        };
+    pub fn orders_of(&self, workers: &BTreeSet<WorkerToken>, platform: &PlatformId) -> Vec<Order> {
+        let is_wanted =
+            |token: &i64| *token != ABSENT && workers.contains(&WorkerToken(token.cast_unsigned()));
         let mut orders = Vec::new();
         for (row, ordinal) in (0..self.base.rows()).zip(0u32..) {
             let own = self.base.workers.get(row).is_some_and(is_wanted);
@@ -230,12 +224,7 @@ pub(super) fn add_amending(
 }
 
 /// Adds the riders of an order, if it counts, `change` times each.
-pub(super) fn count_riders(
-    order: &Order,
-    policy: &Policy,
-    change: i64,
-    riders: &mut RiderOrders,
-) {
+pub(super) fn count_riders(order: &Order, policy: &Policy, change: i64, riders: &mut RiderOrders) {
     let standing = order.standing();
     let Some(place) = place_in_scope(policy, Some(&standing)) else { return };
     let Some(unit) = policy.unit_of(place.county) else { return };

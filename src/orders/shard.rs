@@ -214,8 +214,7 @@ impl Shard {
             let Some(mut entry) = self.known.get(fingerprint) else { continue };
             let Some(event) = rows.event(row, &platform, Some(&first.order_id)) else { continue };
             let before = self.amended.remove(&fingerprint);
-            let mut order =
-                before.unwrap_or_else(|| Order::from_first(first, entry.state & 0x0f));
+            let mut order = before.unwrap_or_else(|| Order::from_first(first, entry.state & 0x0f));
             order.add_read_back(event);
             entry.state |= order.kinds();
             if order.is_amended() {
@@ -313,7 +312,7 @@ impl Shard {
 
     /// Forgets early segments that the database has deleted.
     pub fn forget_finished_early(&mut self, batches: &[u64]) {
-        batches.iter().for_each(|batch| drop(self.early_live.remove(batch)));
+        self.early_live.retain(|batch, _| !batches.contains(batch));
     }
 
     /// Orders without acceptance, split by whether their first event happened on `day` or before.
@@ -339,7 +338,7 @@ impl Shard {
     /// Forgets the orders that went to the late run; what still waits lies in the early segment
     /// of `batch` now.
     pub fn forget_waited(&mut self, prints: &[u64], batch: u64) {
-        prints.iter().for_each(|print| drop(self.early.remove(print)));
+        self.early.retain(|print, _| !prints.contains(print));
         self.early_live.clear();
         let mut live = 0;
         for early in self.early.values_mut() {

@@ -120,11 +120,7 @@ pub async fn waiting(tx: &mut Tx, key: &str) -> Result<Vec<Held>, StoreError> {
 ///
 /// # Errors
 /// [`StoreError`] where the engine refuses or a row is damaged.
-pub async fn list(
-    tx: &mut Tx,
-    reason: Option<&str>,
-    limit: u32,
-) -> Result<Vec<Held>, StoreError> {
+pub async fn list(tx: &mut Tx, reason: Option<&str>, limit: u32) -> Result<Vec<Held>, StoreError> {
     let rows = sqlx::query(
         "select * from held where reason = coalesce($1, reason) \
          order by received_at, topic, partition, offset limit $2",
@@ -199,11 +195,10 @@ pub async fn set_reason(
 /// # Errors
 /// [`StoreError::Sql`] where the engine refuses.
 pub async fn by_reason(tx: &mut Tx) -> Result<BTreeMap<String, u64>, StoreError> {
-    let rows = sqlx::query(
-        "select reason, cast(count(*) as bigint) as held from held group by reason",
-    )
-    .fetch_all(&mut **tx)
-    .await?;
+    let rows =
+        sqlx::query("select reason, cast(count(*) as bigint) as held from held group by reason")
+            .fetch_all(&mut **tx)
+            .await?;
     let mut reasons = BTreeMap::new();
     for row in rows {
         reasons.insert(row.try_get("reason")?, uint(row.try_get("held")?));

@@ -22,9 +22,9 @@ pub mod positions;
 pub mod registration;
 pub mod relay;
 pub mod roster;
-pub mod segments;
 #[cfg(test)]
 pub(crate) mod scratch;
+pub mod segments;
 pub mod statement;
 pub mod suspects;
 

@@ -192,11 +192,7 @@ pub async fn batches_over(
 ///
 /// # Errors
 /// [`StoreError::Sql`] where the engine refuses.
-pub async fn first_offset(
-    tx: &mut Tx,
-    key: &PartitionKey,
-    batch: u64,
-) -> Result<u64, StoreError> {
+pub async fn first_offset(tx: &mut Tx, key: &PartitionKey, batch: u64) -> Result<u64, StoreError> {
     let row = sqlx::query(
         "select first_offset from batch where topic = $1 and partition = $2 and batch = $3",
     )

@@ -302,10 +302,7 @@ pub async fn put_day(
 ///
 /// # Errors
 /// [`StoreError::Sql`] where the engine refuses.
-pub async fn days(
-    tx: &mut Tx,
-    key: &PartitionKey,
-) -> Result<Vec<(Day, String, u32)>, StoreError> {
+pub async fn days(tx: &mut Tx, key: &PartitionKey) -> Result<Vec<(Day, String, u32)>, StoreError> {
     let rows = sqlx::query(
         "select day, state, next_ordinal from order_day where topic = $1 and partition = $2 \
          order by day",

@@ -122,9 +122,8 @@ impl Owner {
             messages.push(late.raw);
         }
         let origins = messages.iter().map(|raw| (raw.feed.clone(), raw.received_at)).collect();
-        let raws = move |index: usize| {
-            messages.get(index).cloned().unwrap_or_else(RawMessage::nothing)
-        };
+        let raws =
+            move |index: usize| messages.get(index).cloned().unwrap_or_else(RawMessage::nothing);
         let work = Work {
             raws: Arc::new(raws),
             origins,

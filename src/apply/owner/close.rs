@@ -100,11 +100,7 @@ impl Owner {
 
     /// A batch that applies no message.
     pub(super) const fn still(&self, kind: &'static str) -> Progress {
-        Progress {
-            kind,
-            next_offset: self.claim.next_offset,
-            received_at: self.claim.received_at,
-        }
+        Progress { kind, next_offset: self.claim.next_offset, received_at: self.claim.received_at }
     }
 
     async fn sealed(
@@ -207,8 +203,7 @@ impl Owner {
         for (_, order) in doubles {
             let standing: Standing = order.standing();
             let policy = &self.engine.policy;
-            if let Some(cell) =
-                counted_cell(policy, &self.cuts, &standing, self.claim.received_at)
+            if let Some(cell) = counted_cell(policy, &self.cuts, &standing, self.claim.received_at)
             {
                 *counts.entry(cell).or_insert(0) -= 1;
             }

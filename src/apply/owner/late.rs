@@ -18,10 +18,10 @@ use crate::orders::resolve::{Context, FirstEvents, Unread, resolve as resolve_ba
 use crate::orders::seal::OpenDay;
 use crate::orders::segment::decode;
 use crate::orders::shard::Phase;
+use crate::store::Tx;
 use crate::store::held::hold;
 use crate::store::outcomes::{Tallies, add};
 use crate::store::segments::{self, SegmentKind, StoredSegment};
-use crate::store::Tx;
 
 use super::batch::{tally_fate, to_hold};
 use super::{Owner, Step};
@@ -158,11 +158,7 @@ impl Owner {
     }
 
     /// Late events of orders that the open days have: decided on memory like any other batch.
-    fn resolve_on_open(
-        &self,
-        open: &[LateEvent],
-        firsts: &FirstEvents,
-    ) -> Result<Effects, Unread> {
+    fn resolve_on_open(&self, open: &[LateEvent], firsts: &FirstEvents) -> Result<Effects, Unread> {
         let Some(shard) = &self.shard else { return Ok(Effects::default()) };
         let incoming = open.iter().enumerate().map(|(index, late)| Incoming {
             index,

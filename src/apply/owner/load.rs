@@ -42,12 +42,7 @@ impl Owner {
         Ok(())
     }
 
-    async fn load_day(
-        &self,
-        tx: &mut Tx,
-        shard: &mut Shard,
-        day: Day,
-    ) -> Result<(), EngineError> {
+    async fn load_day(&self, tx: &mut Tx, shard: &mut Shard, day: Day) -> Result<(), EngineError> {
         let platform = shard.settings().platform.clone();
         let mut bases: Vec<(u32, Columns)> = Vec::new();
         for segment in segments::of_kind(tx, &self.key, SegmentKind::Base, Some(day)).await? {
@@ -82,9 +77,9 @@ impl Owner {
         let mut tx = self.engine.db.snapshot().await?;
         let mut open: Option<(Day, u32, u32, Columns)> = None;
         for (day, ordinal) in sorted {
-            let held = open.as_ref().filter(|(d, first, next, _)| {
-                *d == day && (*first..*next).contains(&ordinal)
-            });
+            let held = open
+                .as_ref()
+                .filter(|(d, first, next, _)| *d == day && (*first..*next).contains(&ordinal));
             if held.is_none() {
                 let found = segments::holding(&mut tx, &self.key, day, ordinal).await?;
                 let segment = found.ok_or_else(|| StoreError::Damaged {
@@ -105,4 +100,3 @@ impl Owner {
         Ok(())
     }
 }
-

@@ -31,8 +31,7 @@ impl Owner {
                 let sizes = segments::sizes(&mut tx, &self.key, kind, day).await?;
                 let rows: Vec<u64> = sizes.iter().map(|(_, _, rows)| *rows).collect();
                 let settings = &self.engine.settings;
-                let run =
-                    run_to_join(&rows, settings.merge_segments_min, settings.merge_rows_max);
+                let run = run_to_join(&rows, settings.merge_segments_min, settings.merge_rows_max);
                 let Some(run) = run else { continue };
                 let mut parts = Vec::with_capacity(run.len());
                 for (first, batch, _) in sizes.get(run).unwrap_or_default() {
@@ -93,11 +92,7 @@ impl Owner {
 }
 
 /// The first run of at least `segments_min` neighbours of one size class whose rows fit together.
-fn run_to_join(
-    rows: &[u64],
-    segments_min: usize,
-    rows_max: u64,
-) -> Option<std::ops::Range<usize>> {
+fn run_to_join(rows: &[u64], segments_min: usize, rows_max: u64) -> Option<std::ops::Range<usize>> {
     let class = |rows: u64| rows.max(1).ilog(8);
     let mut start = 0;
     while start < rows.len() {

@@ -166,9 +166,7 @@ impl Owner {
     /// As [`Owner::step`].
     pub async fn seal_until(&mut self, day: Day) -> Result<Step, EngineError> {
         let Some(shard) = self.shard.clone() else { return Ok(Step::Idle) };
-        let open = shard.days().filter(|(_, state)| {
-            state.phase == Phase::Open
-        });
+        let open = shard.days().filter(|(_, state)| state.phase == Phase::Open);
         let days: Vec<_> = open.map(|(open, _)| open).filter(|open| *open <= day).collect();
         for open in days {
             if self.seal_day(open, true).await? == Step::Lost {

@@ -8,11 +8,11 @@ use crate::orders::effects::{CountCell, Effects};
 use crate::orders::segment::{self, SegmentHead};
 use crate::orders::shard::Phase;
 use crate::policy::Basis;
+use crate::store::Tx;
 use crate::store::counts::{CountDelta, add_counts};
 use crate::store::outcomes::{BatchRecord, put_batch};
 use crate::store::positions::{Claim, advance};
 use crate::store::segments::{self, SegmentKind, StoredSegment};
-use crate::store::Tx;
 
 use super::Owner;
 use crate::apply::engine::EngineError;
@@ -26,10 +26,7 @@ pub(super) struct Progress {
 
 impl Owner {
     pub(super) fn head(&self) -> SegmentHead {
-        SegmentHead {
-            manifest_version: self.engine.manifest_version,
-            batch: self.claim.batch + 1,
-        }
+        SegmentHead { manifest_version: self.engine.manifest_version, batch: self.claim.batch + 1 }
     }
 
     pub(super) async fn write_effects(
