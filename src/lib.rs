@@ -7,6 +7,7 @@ pub mod apply;
 pub mod cases;
 pub mod domain;
 pub mod forward;
+pub mod hub;
 pub mod intake;
 pub mod ledger;
 pub mod levy;

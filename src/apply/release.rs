@@ -89,7 +89,10 @@ pub fn normalized(engine: &Engine, held: &Held) -> Normalized {
 
 /// Takes the message out where it is done, and moves it in the promise's sums. Gives the keys
 /// that it releases where it was applied.
-async fn settle(
+///
+/// # Errors
+/// [`EngineError`] where the database refuses.
+pub async fn settle(
     tx: &mut Tx,
     held: &Held,
     outcome: Outcome,

@@ -44,6 +44,7 @@ pub struct Owner {
     key: PartitionKey,
     connector: ConnectorId,
     platform: Option<PlatformId>,
+    partitions: u32,
     claim: Claim,
     shard: Option<Arc<Shard>>,
     cuts: Cuts,
@@ -79,6 +80,7 @@ impl Owner {
             key,
             connector,
             platform: platform.clone(),
+            partitions,
             claim: claimed,
             shard: None,
             cuts: Cuts::new(),
@@ -105,6 +107,12 @@ impl Owner {
     #[must_use]
     pub const fn key(&self) -> &PartitionKey {
         &self.key
+    }
+
+    /// How many partitions its topic has.
+    #[must_use]
+    pub const fn partitions(&self) -> u32 {
+        self.partitions
     }
 
     /// Position of the next record and the partition's clock.
