@@ -6,9 +6,11 @@
 pub mod apply;
 pub mod cases;
 pub mod domain;
+pub mod forward;
 pub mod ledger;
 pub mod levy;
 pub mod log;
 pub mod normalize;
 pub mod policy;
+pub mod simulate;
 pub mod store;

@@ -3,6 +3,7 @@
 //! One batch of orders is one transaction; an event that is no order event has a transaction of
 //! its own. Functions here take that open transaction and say what became of the event.
 
+pub mod ack;
 mod bank;
 mod booking;
 mod case_event;
@@ -12,6 +13,7 @@ mod enrolment;
 pub mod event;
 pub mod freeze;
 mod fund;
+pub mod levy_memo;
 mod levy_record;
 pub mod registration;
 pub mod statement;

@@ -17,6 +17,7 @@ pub mod locks;
 pub mod money;
 pub mod outbox;
 pub mod registration;
+pub mod relay;
 pub mod roster;
 pub mod statement;
 pub mod suspects;
