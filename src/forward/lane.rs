@@ -216,6 +216,9 @@ impl<'a> Lane<'a> {
         relay::give_back(&mut tx, &given_back, now).await?;
         relay::settle(&mut tx, &settled, now).await?;
         tx.commit().await?;
+        for one in settled.iter().filter(|one| one.state == DeliveryState::Refused) {
+            tracing::warn!(record = %one.id, code = one.answer, "record refused");
+        }
         self.report.count(&settled);
         let delivered = settled.iter().filter(|one| one.state == DeliveryState::Delivered).count();
         self.budget.earn(u64::try_from(delivered).unwrap_or(u64::MAX));
@@ -226,6 +229,9 @@ impl<'a> Lane<'a> {
         self.report.requests += delivery.requests;
         if delivery.failed {
             self.breaker.fail(now);
+            if self.breaker.failures() == self.settings.retry.breaker_failures_max {
+                tracing::warn!(destination = %self.destination, "destination fails, breaker opens");
+            }
         } else if delivery.requests > 0 {
             self.breaker.succeed();
         }

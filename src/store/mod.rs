@@ -8,6 +8,7 @@
 pub mod engine;
 pub mod outbox;
 pub mod relay;
+pub mod standing;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{Any, AnyPool, Transaction};
