@@ -50,6 +50,12 @@ impl Delivery {
         Self { records, answers, requests: 0, failed: false, pause_ms: None }
     }
 
+    /// Whether any record was delivered or refused for good.
+    pub(super) fn is_final_for_any(&self) -> bool {
+        let mut answers = self.answers.iter().flatten();
+        answers.any(|answer| matches!(answer, Answer::Delivered { .. } | Answer::Refused { .. }))
+    }
+
     /// Asks by id for every record whose answer was lost, a few at a time, until one stays open.
     async fn ask(&mut self, client: &Client, requests_max: usize) {
         let lost: Vec<(usize, String)> = (self.records.iter().enumerate())

@@ -34,6 +34,7 @@ pub(super) struct Lane<'a> {
     breaker: Breaker,
     budget: RetryBudget,
     cycle: Cycle,
+    fruitless: u32,
     pub(super) report: RelayReport,
 }
 
@@ -72,13 +73,14 @@ impl<'a> Lane<'a> {
             breaker: Breaker::new(settings.retry.clone()),
             budget: RetryBudget::new(settings.retry.clone(), now()),
             cycle: Cycle::default(),
+            fruitless: 0,
             report: RelayReport::default(),
         })
     }
 
-    /// Failures in a row of the destination.
-    pub(super) const fn failures(&self) -> u32 {
-        self.breaker.failures()
+    /// Parcels in a row of which no record came to an end.
+    pub(super) const fn fruitless(&self) -> u32 {
+        self.fruitless
     }
 
     /// Reads, claims and delivers one page of keys.
@@ -227,6 +229,11 @@ impl<'a> Lane<'a> {
 
     fn judge(&mut self, delivery: &Delivery, now: Moment) {
         self.report.requests += delivery.requests;
+        if delivery.is_final_for_any() {
+            self.fruitless = 0;
+        } else if delivery.requests > 0 {
+            self.fruitless = self.fruitless.saturating_add(1);
+        }
         if delivery.failed {
             self.breaker.fail(now);
             if self.breaker.failures() == self.settings.retry.breaker_failures_max {
