@@ -21,12 +21,13 @@ pub mod outcomes;
 pub mod positions;
 pub mod registration;
 pub mod relay;
-pub mod roster;
 #[cfg(test)]
-pub(crate) mod scratch;
+pub mod roster;
 pub mod segments;
+pub mod standing;
 pub mod statement;
 pub mod suspects;
+pub(crate) mod scratch;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{Any, AnyPool, Transaction};
