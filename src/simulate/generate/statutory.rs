@@ -42,7 +42,9 @@ impl Run {
     /// What happens at the start of each day, also after the last day of orders.
     pub(super) fn day_begins(&mut self, day: Day, has_orders: bool) {
         if has_orders {
-            self.statements(day);
+            if self.truth.in_force(day) {
+                self.statements(day);
+            }
             self.cases_of_day(day);
         }
         if day.ymd().2 == DECLARED_ON {
