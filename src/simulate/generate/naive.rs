@@ -1,210 +1,19 @@
 //! A naive hub: reads the files of a run back, platform by platform, and merges in maps. It shares
 //! no code with the generator, and must find the generator's truth.
 
+mod formats;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
 
 use serde_json::Value;
 
+use self::formats::{Clock, DAILY, FORMATS, Format};
+use super::GenerateOptions;
 use super::tests::{Folder, options, run, sum_of};
-use crate::domain::time::Moment;
+use crate::domain::time::{Day, Moment};
 
 const HOUR_MS: i64 = 3_600_000;
-
-/// How times are written.
-#[derive(Clone, Copy, PartialEq)]
-enum Clock {
-    Ms,
-    Seconds,
-    Text,
-}
-
-/// Where a platform's records say what; paths have dots. `kinds` says which status is acceptance
-/// (a), completion (c), cancellation (x), void (v), or nothing (-).
-struct Format {
-    connector: &'static str,
-    line: &'static str,
-    code: (&'static str, &'static str),
-    id: &'static str,
-    status: (&'static str, &'static [(&'static str, char)]),
-    worker: &'static str,
-    accepted: &'static str,
-    at: &'static [&'static str],
-    county: &'static [&'static str],
-    clock: Clock,
-}
-
-const FORMATS: [Format; 9] = [
-    Format {
-        connector: "caocao-chuxing",
-        line: "ride_hailing",
-        code: ("CompanyId", "CAOCAO"),
-        id: "OrderId",
-        status: (
-            "MsgType",
-            &[
-                ("order_match", 'a'),
-                ("operate_pay", 'c'),
-                ("order_cancel", 'x'),
-                ("order_void", 'v'),
-                ("order_create", '-'),
-                ("operate_arrive", '-'),
-            ],
-        ),
-        worker: "DriverId",
-        accepted: "DistributeTime",
-        at: &["DistributeTime", "DestTime", "CancelTime", "VoidTime"],
-        county: &["Address"],
-        clock: Clock::Text,
-    },
-    Format {
-        connector: "didi-chuxing",
-        line: "ride_hailing",
-        code: ("app", "didi"),
-        id: "order.id",
-        status: (
-            "event",
-            &[
-                ("ORDER_ACCEPTED", 'a'),
-                ("ORDER_FINISHED", 'c'),
-                ("ORDER_CANCELLED", 'x'),
-                ("ORDER_VOIDED", 'v'),
-                ("ORDER_CREATED", '-'),
-                ("DRIVER_ARRIVED", '-'),
-            ],
-        ),
-        worker: "driver.id",
-        accepted: "time.accept",
-        at: &["ts"],
-        county: &["place.accept.adcode", "place.pickup.adcode"],
-        clock: Clock::Text,
-    },
-    Format {
-        connector: "meituan",
-        line: "instant_delivery",
-        code: ("bizCode", "MEITUAN"),
-        id: "orderViewId",
-        status: (
-            "status",
-            &[("20", 'a'), ("40", 'c'), ("50", 'x'), ("90", 'v'), ("10", '-'), ("30", '-')],
-        ),
-        worker: "riderId",
-        accepted: "acceptTime",
-        at: &["opTime"],
-        county: &["adcode"],
-        clock: Clock::Ms,
-    },
-    Format {
-        connector: "eleme",
-        line: "instant_delivery",
-        code: ("source", "ELEME"),
-        id: "order_no",
-        status: (
-            "state",
-            &[
-                ("RIDER_TAKEN", 'a'),
-                ("DELIVERED", 'c'),
-                ("CANCELLED", 'x'),
-                ("INVALID", 'v'),
-                ("CREATED", '-'),
-                ("ARRIVED", '-'),
-            ],
-        ),
-        worker: "rider",
-        accepted: "taken_at",
-        at: &["event_at"],
-        county: &["district"],
-        clock: Clock::Ms,
-    },
-    Format {
-        connector: "jd-miaosong",
-        line: "instant_delivery",
-        code: ("client_id", "dada"),
-        id: "order_id",
-        status: (
-            "order_status",
-            &[("2", 'a'), ("4", 'c'), ("5", 'x'), ("1000", 'v'), ("1", '-'), ("100", '-')],
-        ),
-        worker: "dm_id",
-        accepted: "accept_time",
-        at: &["update_time"],
-        county: &["city_code"],
-        clock: Clock::Seconds,
-    },
-    Format {
-        connector: "shansong",
-        line: "instant_delivery",
-        code: ("平台", "闪送"),
-        id: "订单号",
-        status: (
-            "状态",
-            &[("已接单", 'a'), ("已完成", 'c'), ("已取消", 'x'), ("已作废", 'v'), ("待接单", '-')],
-        ),
-        worker: "闪送员",
-        accepted: "接单时间",
-        at: &["状态时间"],
-        county: &["接单区划"],
-        clock: Clock::Text,
-    },
-    Format {
-        connector: "sf-tongcheng",
-        line: "instant_delivery",
-        code: ("sp", "SFTC"),
-        id: "sf_order_id",
-        status: (
-            "order_status",
-            &[("10", 'a'), ("17", 'c'), ("2", 'x'), ("22", 'v'), ("1", '-'), ("12", '-')],
-        ),
-        worker: "operator_id",
-        accepted: "take_time",
-        at: &["push_time"],
-        county: &["region.code"],
-        clock: Clock::Text,
-    },
-    Format {
-        connector: "huolala",
-        line: "intra_city_freight",
-        code: ("platform", "HUOLALA"),
-        id: "orderNo",
-        status: (
-            "action",
-            &[
-                ("TAKEN", 'a'),
-                ("FINISHED", 'c'),
-                ("CANCEL", 'x'),
-                ("INVALID", 'v'),
-                ("PICKED", '-'),
-            ],
-        ),
-        worker: "driverId",
-        accepted: "takenAt",
-        at: &["happenedAt"],
-        county: &["countyCode"],
-        clock: Clock::Ms,
-    },
-    Format {
-        connector: "didi-huoyun",
-        line: "intra_city_freight",
-        code: ("platform", "DIDI_FREIGHT"),
-        id: "order_id",
-        status: (
-            "action",
-            &[("accept", 'a'), ("finish", 'c'), ("cancel", 'x'), ("void", 'v'), ("depart", '-')],
-        ),
-        worker: "driver_id",
-        accepted: "accept_time",
-        at: &["action_time"],
-        county: &["county"],
-        clock: Clock::Text,
-    },
-];
-
-const DAILY: Format = Format {
-    status: ("result", &[("taken", 'a'), ("delivered", 'c'), ("cancelled", 'x')]),
-    at: &["finished_at", "taken_at"],
-    clock: Clock::Text,
-    ..FORMATS[3]
-};
 
 /// What one record says of an order.
 struct Said {
@@ -267,8 +76,6 @@ impl Format {
         let accepted = text_at(value, self.accepted).map(|text| time(&text, self.clock));
         let at = self.at.iter().find_map(|path| text_at(value, path)).ok_or(())?;
         let county = self.county.iter().find_map(|path| text_at(value, path));
-        let fine = [2, 3, 7].iter().any(|&at| FORMATS[at].connector == self.connector)
-            || self.connector == "didi-chuxing";
         Ok(Some(Said {
             id: text_at(value, self.id).ok_or(())?,
             kind,
@@ -276,7 +83,7 @@ impl Format {
             accepted: accepted.transpose()?,
             at: time(&at, self.clock)?,
             county: county.and_then(|code| code.parse().ok()),
-            unit_ms: if fine && self.status.0 != "result" { 1 } else { 1000 },
+            unit_ms: self.unit_ms,
         }))
     }
 }
@@ -491,7 +298,8 @@ fn check_persons(truth: &Value, hubs: &[(&Format, Hub)], counties: &HashSet<u32>
                 .filter_map(|s| s.worker.as_ref())
             {
                 let person = person(hub, format.connector, rider);
-                in_unit.insert((unit_of[county.to_string().as_str()], person.clone()));
+                let unit = unit_of[county.to_string().as_str()];
+                in_unit.insert((day[..7].to_owned(), unit, person.clone()));
                 platform_days.insert((format.connector, person, day.clone()));
             }
         }
@@ -499,8 +307,9 @@ fn check_persons(truth: &Value, hubs: &[(&Format, Hub)], counties: &HashSet<u32>
     let told = &truth["persons"];
     assert_eq!(told["platform_days"], platform_days.len());
     assert_eq!(sum_of(&told["by_unit_month"]), i64::try_from(in_unit.len()).expect("fits"));
-    let persons: BTreeSet<&String> = in_unit.iter().map(|row| &row.1).collect();
-    assert_eq!(told["region_month"]["2026-07"], persons.len());
+    let in_region: BTreeSet<(&String, &String)> =
+        in_unit.iter().map(|(month, _, person)| (month, person)).collect();
+    assert_eq!(sum_of(&told["region_month"]), i64::try_from(in_region.len()).expect("fits"));
 }
 
 fn check_evidence(truth: &Value, folder: &Folder, hubs: &[(&Format, Hub)]) {
@@ -537,10 +346,9 @@ fn check_evidence(truth: &Value, folder: &Folder, hubs: &[(&Format, Hub)]) {
     assert_eq!(cases, truth["cases"].as_object().expect("cases").len());
 }
 
-#[test]
-fn a_naive_hub_finds_the_truth_of_every_platform_in_any_order_within_a_file() {
-    let folder = Folder::new("naive");
-    run(&options(20_000, 11), &folder);
+fn check(name: &str, options: &GenerateOptions) {
+    let folder = Folder::new(name);
+    run(options, &folder);
     let truth = folder.truth();
     let table = include_str!("regions.csv").lines().skip(1);
     let counties: HashSet<u32> =
@@ -555,4 +363,21 @@ fn a_naive_hub_finds_the_truth_of_every_platform_in_any_order_within_a_file() {
         check_persons(&truth, &hubs, &counties);
         check_evidence(&truth, &folder, &hubs);
     }
+}
+
+#[test]
+fn a_naive_hub_finds_the_truth_of_the_first_days_in_any_order_within_a_file() {
+    check("naive-start", &options(20_000, 11));
+}
+
+#[test]
+fn a_naive_hub_finds_the_truth_of_the_end_of_a_month() {
+    let from = Day::parse("2026-07-30").expect("a date");
+    check("naive-month", &GenerateOptions { from, ..options(10_000, 12) });
+}
+
+#[test]
+fn a_naive_hub_finds_the_truth_of_days_before_the_start() {
+    let from = Day::parse("2026-06-29").expect("a date");
+    check("naive-june", &GenerateOptions { from, ..options(10_000, 13) });
 }
