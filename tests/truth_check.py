@@ -49,7 +49,6 @@ def differences(path, expected, found):
         found = empty_like(expected)
     if isinstance(expected, dict) and isinstance(found, dict):
         for key in sorted(expected.keys() | found.keys()):
-            # A case without evidence is no case with empty evidence.
             inner = f"{path}.{key}"
             yield from differences(inner, expected.get(key), found.get(key))
     elif type(expected) is not type(found) or expected != found:
