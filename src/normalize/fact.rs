@@ -13,8 +13,8 @@ use crate::domain::event::{
 };
 use crate::domain::hold::HoldReason;
 use crate::domain::ids::{
-    AccountCode, BodyCode, CaseId, ConnectorId, CountyCode, CreditCode, DestinationId, DocumentNo, EventId,
-    IdError, ItemCode, LineCode, PlatformId,
+    AccountCode, BodyCode, CaseId, ConnectorId, CountyCode, CreditCode, DestinationId, DocumentNo,
+    EventId, IdError, ItemCode, LineCode, PlatformId,
 };
 use crate::domain::message::Message;
 use crate::domain::money::Fen;
@@ -259,7 +259,8 @@ impl<'r> Taker<'r, '_, '_> {
     fn declaration(&mut self) -> Option<Taken> {
         let (platform, line, period) = (self.platform(), self.line(), self.period());
         let (orders, amount) = (self.count("orders"), self.amount("amount"));
-        let (declared_on, document_no) = (self.day("declared_on", true), self.document("document_no"));
+        let (declared_on, document_no) =
+            (self.day("declared_on", true), self.document("document_no"));
         let at = self.moment("occurred_at");
         let document_no = document_no?;
         Some(Taken {
@@ -484,10 +485,7 @@ impl<'r> Taker<'r, '_, '_> {
         self.fields.small(source, most)
     }
 
-    fn counts(
-        &mut self,
-        name: &str,
-    ) -> Option<Vec<(CountyCode, u64)>> {
+    fn counts(&mut self, name: &str) -> Option<Vec<(CountyCode, u64)>> {
         let source = self.required(name)?;
         self.fields.counts(source)
     }
