@@ -2,6 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
+use super::credit_code;
 use super::fields::Fields;
 use super::manifest::kinds::Kind;
 use super::manifest::source::Source;
@@ -13,7 +14,7 @@ use crate::domain::event::{
 };
 use crate::domain::hold::HoldReason;
 use crate::domain::ids::{
-    AccountCode, BodyCode, CaseId, ConnectorId, CountyCode, CreditCode, DestinationId, DocumentNo, EventId,
+    AccountCode, BodyCode, CaseId, ConnectorId, CountyCode, DestinationId, DocumentNo, EventId,
     IdError, ItemCode, LineCode, PlatformId,
 };
 use crate::domain::message::Message;
@@ -145,7 +146,7 @@ impl<'r> Taker<'r, '_, '_> {
     }
 
     fn registration(&mut self) -> Option<Taken> {
-        let (credit_code, platform) = (self.id("credit_code", CreditCode::new), self.platform());
+        let (credit_code, platform) = (self.id("credit_code", credit_code::read), self.platform());
         let (line, action) = (self.line(), self.text("action"));
         let from = self.day("effective_from", false);
         let document_no = self.document("document_no");
