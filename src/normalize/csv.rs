@@ -109,10 +109,19 @@ mod tests {
     fn broken_records_say_how_they_are_broken() {
         for (text, expected) in [
             ("a,b", "message.truncated: expected a whole record, found its end at column 2 of 3"),
-            ("a,b,\"c", "message.truncated: expected a whole record, found its end at column 3, inside quotes"),
+            (
+                "a,b,\"c",
+                "message.truncated: expected a whole record, found its end at column 3, inside quotes",
+            ),
             ("a,b,c,d", "message.malformed: expected 3 columns, found 4"),
-            ("a,b\"x,c", "message.malformed: column 2: expected no quote or line end outside quotes"),
-            ("a\nb,c,d", "message.malformed: column 1: expected no quote or line end outside quotes"),
+            (
+                "a,b\"x,c",
+                "message.malformed: column 2: expected no quote or line end outside quotes",
+            ),
+            (
+                "a\nb,c,d",
+                "message.malformed: column 1: expected no quote or line end outside quotes",
+            ),
             ("\"a\"b,c,d", "message.malformed: column 1: expected a comma after the closing quote"),
         ] {
             assert_eq!(check(text, 3), expected, "{text:?}");

@@ -260,7 +260,8 @@ impl<'r> Taker<'r, '_, '_> {
     fn declaration(&mut self) -> Option<Taken> {
         let (platform, line, period) = (self.platform(), self.line(), self.period());
         let (orders, amount) = (self.count("orders"), self.amount("amount"));
-        let (declared_on, document_no) = (self.day("declared_on", true), self.document("document_no"));
+        let (declared_on, document_no) =
+            (self.day("declared_on", true), self.document("document_no"));
         let at = self.moment("occurred_at");
         let document_no = document_no?;
         Some(Taken {
@@ -485,10 +486,7 @@ impl<'r> Taker<'r, '_, '_> {
         self.fields.small(source, most)
     }
 
-    fn counts(
-        &mut self,
-        name: &str,
-    ) -> Option<Vec<(CountyCode, u64)>> {
+    fn counts(&mut self, name: &str) -> Option<Vec<(CountyCode, u64)>> {
         let source = self.required(name)?;
         self.fields.counts(source)
     }

@@ -152,18 +152,9 @@ impl<'s, 'a> Fields<'s, 'a> {
         }
     }
 
-    /// The order number. An empty one is not absent but wrong.
+    /// An order number.
     pub(super) fn order_id(&mut self, source: &Source) -> Option<OrderId> {
-        let text = match source {
-            Source::First(reads) if self.place(source).is_none() => {
-                let empty = |read: &Read| matches!(self.cell(read.slot), Cell::Text(t) if t.is_empty());
-                if reads.iter().any(empty) {
-                    self.hold(HoldReason::OrderIdInvalid { found: String::new() });
-                }
-                None
-            }
-            Source::First(_) | Source::Constant(_) => self.text(source),
-        }?;
+        let text = self.text(source)?;
         match OrderId::new(&text) {
             Ok(id) => Some(id),
             Err(error) => {
@@ -171,6 +162,20 @@ impl<'s, 'a> Fields<'s, 'a> {
                 None
             }
         }
+    }
+
+    /// The order number that an order message must have; an empty one is not absent but wrong.
+    pub(super) fn own_order_id(&mut self, source: &Source) -> Option<OrderId> {
+        if let (Source::First(reads), true) = (source, self.is_absent(source)) {
+            let is_empty =
+                |read: &Read| matches!(self.cell(read.slot), Cell::Text(text) if text.is_empty());
+            if reads.iter().any(is_empty) {
+                self.hold(HoldReason::OrderIdInvalid { found: String::new() });
+                return None;
+            }
+        }
+        let id = self.order_id(source);
+        self.need(source, id)
     }
 
     /// A moment, possible and not in the future.
@@ -319,7 +324,11 @@ impl<'s, 'a> Fields<'s, 'a> {
         }
         counts.sort_unstable();
         let once = |pair: &[(CountyCode, u64)]| matches!(pair, [a, b] if a.0 != b.0);
-        if counts.windows(2).all(once) { Some(counts) } else { self.invalid(read, "each county once") }
+        if counts.windows(2).all(once) {
+            Some(counts)
+        } else {
+            self.invalid(read, "each county once")
+        }
     }
 
     /// Amounts by code, in the record's order, each code once.
@@ -334,7 +343,8 @@ impl<'s, 'a> Fields<'s, 'a> {
             let (Cell::Text(code), Cell::Text(figure)) = (code, figure) else {
                 return self.invalid(read, "pairs of item and amount");
             };
-            let known = read.codes.as_ref().map(|codes| codes.iter().find(|(from, _)| *from == *code));
+            let known =
+                read.codes.as_ref().map(|codes| codes.iter().find(|(from, _)| *from == *code));
             let word = match &known {
                 None => &*code,
                 Some(Some((_, to))) => to,

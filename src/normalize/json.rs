@@ -24,11 +24,11 @@ pub(super) fn read<'a>(
     match scanner.document(&plan.root, slots) {
         Ok(()) => scanner.fault.map_or(Ok(()), Err),
         Err(Stop::End) => Err(HoldReason::Truncated { at: format!("byte {}", text.len()) }),
-        Err(Stop::Unexpected(expected)) => Err(scanner.fault.take().unwrap_or_else(|| {
-            HoldReason::Malformed {
+        Err(Stop::Unexpected(expected)) => {
+            Err(scanner.fault.take().unwrap_or_else(|| HoldReason::Malformed {
                 detail: format!("expected {expected}, found {}", scanner.found()),
-            }
-        })),
+            }))
+        }
     }
 }
 

@@ -79,12 +79,7 @@ impl Manifest {
     /// The partition key of a record: the order number, or the key that the manifest names. What
     /// cannot be read has its SHA-256 as key, so that it goes somewhere, and always to the same.
     #[must_use]
-    pub fn route(
-        &self,
-        feed: &FeedId,
-        header_digest: Option<&[u8; 32]>,
-        value: &[u8],
-    ) -> Vec<u8> {
+    pub fn route(&self, feed: &FeedId, header_digest: Option<&[u8; 32]>, value: &[u8]) -> Vec<u8> {
         let key = self.feed(feed).and_then(|feed| feed.key_of(header_digest, value));
         key.unwrap_or_else(|| Sha256::digest(value).to_vec())
     }

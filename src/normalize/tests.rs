@@ -118,7 +118,8 @@ fn the_first_reason_in_the_order_of_precedence_is_given() {
     assert!(check("meituan", "orders", &all_wrong).starts_with("held platform.other"));
     let id_too = all_wrong.replace("3605012345678901234", "");
     assert!(check("meituan", "orders", &id_too).starts_with("held order.id_invalid"));
-    let times = ACCEPTED.replacen("1782864001123", "1", 1).replace("1782864001123", "1893456000000");
+    let times =
+        ACCEPTED.replacen("1782864001123", "1", 1).replace("1782864001123", "1893456000000");
     assert!(check("meituan", "orders", &times).starts_with("held time.impossible"));
 }
 
@@ -204,8 +205,7 @@ proptest! {
     }
 }
 
-static CORPUS: std::sync::LazyLock<Vec<(Manifest, Vec<Sample>)>> =
-    std::sync::LazyLock::new(corpus);
+static CORPUS: std::sync::LazyLock<Vec<(Manifest, Vec<Sample>)>> = std::sync::LazyLock::new(corpus);
 
 fn mutate(bytes: &mut Vec<u8>, seed: prop::sample::Index, byte: u8, how: u8) {
     if bytes.is_empty() {

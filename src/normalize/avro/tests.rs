@@ -49,8 +49,7 @@ fn datum(schema: &Schema, n: i32, id: Option<(&str, Option<i64>)>, tags: &[Strin
     };
     let inner = match id {
         Some((id, moment)) => {
-            let fields =
-                vec![("id".into(), Value::String(id.into())), ("at".into(), at(moment))];
+            let fields = vec![("id".into(), Value::String(id.into())), ("at".into(), at(moment))];
             Value::Union(1, Box::new(Value::Record(fields)))
         }
         None => Value::Union(0, Box::new(Value::Null)),

@@ -21,14 +21,18 @@ fn check(text: &str, paths: &[&str]) -> String {
 
 #[test]
 fn values_are_taken_by_path_as_they_were_written() {
-    let text = r#" {"a":{"b":"x\u00e9\ud83d\ude00\n"},"n":9223372036854775808.50,"z":null,"a2":[1]} "#;
+    let text =
+        r#" {"a":{"b":"x\u00e9\ud83d\ude00\n"},"n":9223372036854775808.50,"z":null,"a2":[1]} "#;
     assert_eq!(
         check(text, &["a.b", "n", "z", "q"]),
         r#"[Text("xé😀\n"), Number("9223372036854775808.50"), Absent, Absent]"#
     );
     assert_eq!(check(r#"{"a":{}}"#, &["a"]), r#"[Other("an object")]"#);
     assert_eq!(check(r#"{"a":7}"#, &["a.b", "a.c"]), r#"[Other("a number"), Other("a number")]"#);
-    assert_eq!(check(r#"{"a":null,"b":true}"#, &["a.b", "b"]), r#"[Absent, Other("true or false")]"#);
+    assert_eq!(
+        check(r#"{"a":null,"b":true}"#, &["a.b", "b"]),
+        r#"[Absent, Other("true or false")]"#
+    );
 }
 
 #[test]
@@ -56,19 +60,40 @@ fn every_fault_has_its_reason() {
         (r#"{"a":-"#, "message.truncated: expected a whole record, found its end at byte 6"),
         (r#"{"a":"\ud83d"#, "message.truncated: expected a whole record, found its end at byte 12"),
         (r#"{"a":1,"a":2}"#, r#"message.duplicate_key: expected each key once, found "a" twice"#),
-        (r#"{"q":{"b":1,"\u0062":2}}"#, r#"message.duplicate_key: expected each key once, found "b" twice"#),
+        (
+            r#"{"q":{"b":1,"\u0062":2}}"#,
+            r#"message.duplicate_key: expected each key once, found "b" twice"#,
+        ),
         (r#"{"a":1,"a":2"#, "message.truncated: expected a whole record, found its end at byte 12"),
         (r#"{"a":1,"a":2]"#, r#"message.duplicate_key: expected each key once, found "a" twice"#),
-        (r#"{"q":[[[["]"]]]]}"#, "message.too_deep: expected at most 4 levels of nesting, found more"),
-        (r#"{"a":1,"a":2,"q":[[[[1]]]]}"#, "message.too_deep: expected at most 4 levels of nesting, found more"),
-        (r#"{"q":[[[["]"]]]}"#, "message.truncated: expected a whole record, found its end at byte 16"),
-        (r#"{"a":01}"#, "message.malformed: expected a comma or the end of the object or array, found '1' at byte 6"),
+        (
+            r#"{"q":[[[["]"]]]]}"#,
+            "message.too_deep: expected at most 4 levels of nesting, found more",
+        ),
+        (
+            r#"{"a":1,"a":2,"q":[[[[1]]]]}"#,
+            "message.too_deep: expected at most 4 levels of nesting, found more",
+        ),
+        (r#"{"q":[[[["]""#, "message.truncated: expected a whole record, found its end at byte 12"),
+        (
+            r#"{"a":01}"#,
+            "message.malformed: expected a comma or the end of the object or array, found '1' at byte 6",
+        ),
         (r#"{"a":1.}"#, "message.malformed: expected a digit, found '}' at byte 7"),
-        (r#"{"a":1}{"#, "message.malformed: expected nothing after the object, found '{' at byte 7"),
+        (
+            r#"{"a":1}{"#,
+            "message.malformed: expected nothing after the object, found '{' at byte 7",
+        ),
         (r#"["a"]"#, "message.malformed: expected an object, found '[' at byte 0"),
-        (r#"{"a":"\ud83dx"}"#, "message.malformed: expected a whole surrogate pair, found 'x' at byte 12"),
+        (
+            r#"{"a":"\ud83dx"}"#,
+            "message.malformed: expected a whole surrogate pair, found 'x' at byte 12",
+        ),
         (r#"{"a":"\x"}"#, "message.malformed: expected an escape, found 'x' at byte 7"),
-        ("{\"a\":\"\t\"}", "message.malformed: expected an escaped control character, found '\\t' at byte 6"),
+        (
+            "{\"a\":\"\t\"}",
+            "message.malformed: expected an escaped control character, found '\\t' at byte 6",
+        ),
         (r"{'a':1}", "message.malformed: expected a key, found '\\'' at byte 1"),
         (r#"{"a":1,}"#, "message.malformed: expected a key, found '}' at byte 7"),
     ] {

@@ -94,8 +94,19 @@ pub(in crate::normalize) enum Makes {
 }
 
 const KEYS: [&str; 13] = [
-    "name", "format", "bytes_max", "depth_max", "encoding", "header_lines", "schema", "time",
-    "resolution_ms", "own", "type", "key", "record",
+    "name",
+    "format",
+    "bytes_max",
+    "depth_max",
+    "encoding",
+    "header_lines",
+    "schema",
+    "time",
+    "resolution_ms",
+    "own",
+    "type",
+    "key",
+    "record",
 ];
 
 impl Feed {
@@ -305,8 +316,7 @@ impl Layout {
         plan: &Plan,
     ) -> Result<Self, ManifestError> {
         let line = node.text()?;
-        let mut reader =
-            csv::ReaderBuilder::new().has_headers(false).from_reader(line.as_bytes());
+        let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(line.as_bytes());
         let names = match reader.records().next() {
             Some(Ok(names)) => names,
             Some(Err(_)) | None => return Err(node.error("expected a CSV header line")),
@@ -318,7 +328,8 @@ impl Layout {
             match column.and_then(|column| columns.get_mut(column)) {
                 Some(place) => *place = Some(slot),
                 None => {
-                    let detail = format!("expected the mapped column {:?}, found none", member.name);
+                    let detail =
+                        format!("expected the mapped column {:?}, found none", member.name);
                     return Err(node.error(detail));
                 }
             }

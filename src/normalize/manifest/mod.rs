@@ -114,8 +114,17 @@ impl FormatKind {
 }
 
 const KEYS: [&str; 11] = [
-    "name", "platform", "legal_entity", "credit_code", "brands", "agents", "lines", "valid_from",
-    "valid_until", "partitions", "feed",
+    "name",
+    "platform",
+    "legal_entity",
+    "credit_code",
+    "brands",
+    "agents",
+    "lines",
+    "valid_from",
+    "valid_until",
+    "partitions",
+    "feed",
 ];
 
 impl Manifest {

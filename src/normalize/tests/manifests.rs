@@ -78,29 +78,113 @@ fn wrong(from: &str, to: &str) -> String {
 #[test]
 fn errors_name_file_line_and_field() {
     for (from, to, expected) in [
-        ("name = \"x\"", "name = \"y\"", "x/connector.toml:1: name: expected the folder's name \"x\""),
+        (
+            "name = \"x\"",
+            "name = \"y\"",
+            "x/connector.toml:1: name: expected the folder's name \"x\"",
+        ),
         ("platform = \"x\"", "platform x", "x/connector.toml:2: expected TOML: "),
-        ("partitions = 2", "partitions = 0", "x/connector.toml:6: partitions: expected 1 or more partitions, found 0"),
-        ("depth_max = 4", "depth = 4", "x/connector.toml:11: depth: expected one of name, format, "),
-        ("\"rfc3339\"", "\"iso\"", "x/connector.toml:12: time: expected epoch_ms, epoch_s, rfc3339 or a pattern of YYYY MM DD hh mm ss, found \"iso\""),
-        ("own = { path = \"p\", is = [\"X\"] }", "", "x/connector.toml:7: feed: expected platform in the manifest and own in the feed"),
-        ("\"2\" = \"completed\"", "\"2\" = \"done\"", "x/connector.toml:16: 2: expected accepted, completed, cancelled, void, found \"done\""),
-        ("ignored = [\"0\"]", "ignored = [\"2\"]", "x/connector.toml:16: ignored: status \"2\": expected one meaning, found a second"),
-        ("\"1\" = \"accepted\"", "\"1\" = \"void\"", "x/connector.toml:16: status: expected a status that means accepted: a hole"),
-        ("order_id = \"o.id\"", "order_id = \"o..id\"", "x/connector.toml:18: order_id: expected a path without empty steps, found \"o..id\""),
-        ("worker = \"w\"", "worker = \"o\"", "x/connector.toml:20: worker: path \"o\": expected one use, found a value and an object"),
-        ("worker = \"w\"", "rider = \"w\"", "x/connector.toml:20: rider: expected one of order_id, line, "),
-        ("worker = \"w\"\n", "", "x/connector.toml:17: fields: required field worker of accepted: expected a source"),
-        ("occurred_at = \"t\"\n", "", "x/connector.toml:17: fields: required field occurred_at of accepted: expected a source"),
-        ("const = \"ride_hailing\"", "const = \"rail\"", "x/connector.toml:7: feed: expected a line of the platform, found \"rail\""),
-        ("source = \"pickup\"", "source = \"drop\"", "x/connector.toml:23: source: expected acceptance, pickup or registration, found \"drop\""),
+        (
+            "partitions = 2",
+            "partitions = 0",
+            "x/connector.toml:6: partitions: expected 1 or more partitions, found 0",
+        ),
+        (
+            "depth_max = 4",
+            "depth = 4",
+            "x/connector.toml:11: depth: expected one of name, format, ",
+        ),
+        (
+            "\"rfc3339\"",
+            "\"iso\"",
+            "x/connector.toml:12: time: expected epoch_ms, epoch_s, rfc3339 or a pattern of YYYY MM DD hh mm ss, found \"iso\"",
+        ),
+        (
+            "own = { path = \"p\", is = [\"X\"] }",
+            "",
+            "x/connector.toml:7: feed: expected platform in the manifest and own in the feed",
+        ),
+        (
+            "\"2\" = \"completed\"",
+            "\"2\" = \"done\"",
+            "x/connector.toml:16: 2: expected accepted, completed, cancelled, void, found \"done\"",
+        ),
+        (
+            "ignored = [\"0\"]",
+            "ignored = [\"2\"]",
+            "x/connector.toml:16: ignored: status \"2\": expected one meaning, found a second",
+        ),
+        (
+            "\"1\" = \"accepted\"",
+            "\"1\" = \"void\"",
+            "x/connector.toml:16: status: expected a status that means accepted: a hole",
+        ),
+        (
+            "order_id = \"o.id\"",
+            "order_id = \"o..id\"",
+            "x/connector.toml:18: order_id: expected a path without empty steps, found \"o..id\"",
+        ),
+        (
+            "worker = \"w\"",
+            "worker = \"o\"",
+            "x/connector.toml:20: worker: path \"o\": expected one use, found a value and an object",
+        ),
+        (
+            "worker = \"w\"",
+            "rider = \"w\"",
+            "x/connector.toml:20: rider: expected one of order_id, line, ",
+        ),
+        (
+            "worker = \"w\"\n",
+            "",
+            "x/connector.toml:17: fields: required field worker of accepted: expected a source",
+        ),
+        (
+            "occurred_at = \"t\"\n",
+            "",
+            "x/connector.toml:17: fields: required field occurred_at of accepted: expected a source",
+        ),
+        (
+            "const = \"ride_hailing\"",
+            "const = \"rail\"",
+            "x/connector.toml:7: feed: expected a line of the platform, found \"rail\"",
+        ),
+        (
+            "source = \"pickup\"",
+            "source = \"drop\"",
+            "x/connector.toml:23: source: expected acceptance, pickup or registration, found \"drop\"",
+        ),
         ("key = [\"case\"]\n", "", "x/connector.toml:24: feed: expected key = [paths], found none"),
-        ("type = \"b\"\n", "", "x/connector.toml:32: record: expected type both here and in the feed, or in neither"),
-        ("makes = \"benefit\"", "makes = \"gift\"", "x/connector.toml:34: makes: expected order, statement, "),
-        ("instruction = \"i\"\n", "", "x/connector.toml:35: fields: required field instruction: expected a source"),
-        (", rows = [\"item\", \"amount\"]", "", "x/connector.toml:42: items: expected either rows or pairs for this field"),
-        ("ok = \"paid\", ", "", "x/connector.toml:54: outcome: expected codes for \"paid\", found none: a hole"),
-        ("ok = \"paid\"", "ok = \"gone\"", "x/connector.toml:54: outcome: expected paid, returned, found \"gone\""),
+        (
+            "type = \"b\"\n",
+            "",
+            "x/connector.toml:32: record: expected type both here and in the feed, or in neither",
+        ),
+        (
+            "makes = \"benefit\"",
+            "makes = \"gift\"",
+            "x/connector.toml:34: makes: expected order, statement, ",
+        ),
+        (
+            "instruction = \"i\"\n",
+            "",
+            "x/connector.toml:35: fields: required field instruction: expected a source",
+        ),
+        (
+            ", rows = [\"item\", \"amount\"]",
+            "",
+            "x/connector.toml:42: items: expected either rows or pairs for this field",
+        ),
+        (
+            "ok = \"paid\", ",
+            "",
+            "x/connector.toml:52: outcome: expected codes for \"paid\", found none: a hole",
+        ),
+        (
+            "ok = \"paid\"",
+            "ok = \"gone\"",
+            "x/connector.toml:52: outcome: expected paid, returned, found \"gone\"",
+        ),
     ] {
         let found = wrong(from, to);
         assert!(found.starts_with(expected), "{to}\nexpected {expected}\nfound    {found}");
@@ -115,7 +199,10 @@ fn csv_columns_and_avro_fields_are_checked_against_header_and_schema() {
         1,
     );
     let error = compile(&csv).expect_err("no column d").to_string();
-    assert!(error.contains(":11: header_lines: expected the mapped column \"d\", found none"), "{error}");
+    assert!(
+        error.contains(":11: header_lines: expected the mapped column \"d\", found none"),
+        "{error}"
+    );
     assert!(compile(&csv.replacen("w,t,c", "w,t,c,d", 1)).is_ok());
     let avro = GOOD.replacen(
         "format = \"json\"\nbytes_max = 1000\ndepth_max = 4",
@@ -167,7 +254,9 @@ fn codes_and_types_without_a_meaning_are_held() {
             r#"{{"type":"{kind}","case":"C1","i":"PI1","acc":"expenditure","amount":"1","out":"{out}","on":"2026-08-01","no":"V1","at":"2026-08-01T10:00:00+08:00"}}"#
         ))
     };
-    assert!(record("lost", "a").starts_with("held code.unknown: out: expected a code of the table"));
+    assert!(
+        record("lost", "a").starts_with("held code.unknown: out: expected a code of the table")
+    );
     assert!(record("ok", "q").starts_with("held status.unknown"));
     assert_eq!(record("ok", "noise"), "ignored noise");
 }
@@ -179,7 +268,10 @@ fn benefits_have_each_item_once_and_a_decision_may_lack_its_number() {
             r#"{{"type":"b","case":"C1","body":"ssa-150102","no":{no},"on":"2026-08-01","v":2,"i":"PI1","items":{items},"at":"2026-08-01T10:00:00+08:00"}}"#
         ))
     };
-    let good = benefit(r#"[{"item":"medical","amount":"10.00"},{"item":"nursing","amount":"0.05"}]"#, "\"\"");
+    let good = benefit(
+        r#"[{"item":"medical","amount":"10.00"},{"item":"nursing","amount":"0.05"}]"#,
+        "\"\"",
+    );
     assert!(good.starts_with("x:benefit:C1:2 "), "{good}");
     assert!(good.contains(r#"items: [("medical", Fen(1000)), ("nursing", Fen(5))]"#), "{good}");
     assert!(good.contains("document_no: None"), "{good}");
