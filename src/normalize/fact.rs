@@ -1,5 +1,7 @@
 //! Everything that is no order message: canonical facts and their event ids.
 
+use std::ops::RangeInclusive;
+
 use sha2::{Digest, Sha256};
 
 use super::credit_code;
@@ -23,7 +25,10 @@ use crate::domain::personal::Personal;
 use crate::domain::time::{Day, Moment, Month};
 
 /// 伤残等级 1 to 10; 0 where no grade was reached.
-const GRADE_MAX: u8 = 10;
+const GRADES: RangeInclusive<u8> = 0..=10;
+
+/// Revisions of statements and versions of decisions are counted from 1.
+const REVISIONS: RangeInclusive<u32> = 1..=u32::MAX;
 
 /// What every fact of a connector shares.
 #[derive(Clone, Copy)]
@@ -113,7 +118,7 @@ impl<'r> Taker<'r, '_, '_> {
 
     fn statement(&mut self) -> Option<Taken> {
         let (line, day) = (self.line(), self.day("day", true));
-        let (revision, orders) = (self.small("revision", u32::MAX), self.counts("orders"));
+        let (revision, orders) = (self.small("revision", REVISIONS), self.counts("orders"));
         let at = self.optional_moment();
         let (line, day, revision) = (line?, day?, revision?);
         let statement =
@@ -225,7 +230,7 @@ impl<'r> Taker<'r, '_, '_> {
 
     fn assessment(&mut self) -> Option<Taken> {
         let (case, decision, stage) = (self.case(), self.decision(), self.text("stage"));
-        let (grade, at) = (self.small("grade", GRADE_MAX), self.moment("occurred_at"));
+        let (grade, at) = (self.small("grade", GRADES), self.moment("occurred_at"));
         let (decision, word) = (decision?, stage?);
         let stage = match word.as_str() {
             "initial" => AssessmentStage::Initial,
@@ -253,7 +258,8 @@ impl<'r> Taker<'r, '_, '_> {
     fn decision(&mut self) -> Option<Decision> {
         let body = self.id("body", BodyCode::new);
         let document_no = self.optional_document("document_no");
-        let (decided_on, version) = (self.day("decided_on", true), self.small("version", u32::MAX));
+        let (decided_on, version) =
+            (self.day("decided_on", true), self.small("version", REVISIONS));
         Some(Decision { body: body?, document_no, decided_on: decided_on?, version: version? })
     }
 
@@ -481,9 +487,12 @@ impl<'r> Taker<'r, '_, '_> {
         self.fields.count(source)
     }
 
-    fn small<T: TryFrom<u64> + PartialOrd>(&mut self, name: &str, most: T) -> Option<T> {
+    fn small<T>(&mut self, name: &str, range: RangeInclusive<T>) -> Option<T>
+    where
+        T: TryFrom<u64> + PartialOrd,
+    {
         let source = self.required(name)?;
-        self.fields.small(source, most)
+        self.fields.small(source, range)
     }
 
     fn counts(&mut self, name: &str) -> Option<Vec<(CountyCode, u64)>> {
