@@ -1,5 +1,3 @@
-#![expect(clippy::indexing_slicing, reason = "a test that panics has failed")]
-
 use proptest::prelude::*;
 use serde_json::Value;
 
