@@ -3,8 +3,11 @@
 mod case;
 mod fund;
 
+use std::ops::RangeInclusive;
+
 use sha2::{Digest, Sha256};
 
+use super::credit_code;
 use super::fields::Fields;
 use super::manifest::kinds::Kind;
 use super::manifest::source::Source;
@@ -14,13 +17,16 @@ use crate::domain::event::{
 };
 use crate::domain::hold::HoldReason;
 use crate::domain::ids::{
-    AccountCode, CaseId, ConnectorId, CountyCode, CreditCode, DestinationId, DocumentNo, EventId,
-    IdError, LineCode, PlatformId,
+    AccountCode, CaseId, ConnectorId, CountyCode, DestinationId, DocumentNo, EventId, IdError,
+    LineCode, PlatformId,
 };
 use crate::domain::message::Message;
 use crate::domain::money::Fen;
 use crate::domain::personal::Personal;
 use crate::domain::time::{Day, Moment, Month};
+
+/// Revisions of statements and versions of decisions are counted from 1.
+const REVISIONS: RangeInclusive<u32> = 1..=u32::MAX;
 
 /// What every fact of a connector shares.
 #[derive(Clone, Copy)]
@@ -110,7 +116,7 @@ impl<'r> Taker<'r, '_, '_> {
 
     fn statement(&mut self) -> Option<Taken> {
         let (line, day) = (self.line(), self.day("day", true));
-        let (revision, orders) = (self.small("revision", u32::MAX), self.counts("orders"));
+        let (revision, orders) = (self.small("revision", REVISIONS), self.counts("orders"));
         let at = self.optional_moment();
         let (line, day, revision) = (line?, day?, revision?);
         let statement =
@@ -143,7 +149,7 @@ impl<'r> Taker<'r, '_, '_> {
     }
 
     fn registration(&mut self) -> Option<Taken> {
-        let (credit_code, platform) = (self.id("credit_code", CreditCode::new), self.platform());
+        let (credit_code, platform) = (self.id("credit_code", credit_code::read), self.platform());
         let (line, action) = (self.line(), self.text("action"));
         let from = self.day("effective_from", false);
         let document_no = self.document("document_no");
@@ -271,9 +277,12 @@ impl<'r> Taker<'r, '_, '_> {
         self.fields.count(source)
     }
 
-    fn small<T: TryFrom<u64> + PartialOrd>(&mut self, name: &str, most: T) -> Option<T> {
+    fn small<T>(&mut self, name: &str, range: RangeInclusive<T>) -> Option<T>
+    where
+        T: TryFrom<u64> + PartialOrd,
+    {
         let source = self.required(name)?;
-        self.fields.small(source, most)
+        self.fields.small(source, range)
     }
 
     fn counts(&mut self, name: &str) -> Option<Vec<(CountyCode, u64)>> {

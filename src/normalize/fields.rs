@@ -3,6 +3,7 @@
 mod amount;
 
 use std::borrow::Cow;
+use std::ops::RangeInclusive;
 
 use super::cell::Cell;
 use super::manifest::source::{Read, Source};
@@ -268,14 +269,14 @@ impl<'s, 'a> Fields<'s, 'a> {
         }
     }
 
-    /// A whole number of at most `most`.
-    pub(super) fn small<T>(&mut self, source: &Source, most: T) -> Option<T>
+    /// A whole number in a range.
+    pub(super) fn small<T>(&mut self, source: &Source, range: RangeInclusive<T>) -> Option<T>
     where
         T: TryFrom<u64> + PartialOrd,
     {
         let wide = self.count(source)?;
         match T::try_from(wide) {
-            Ok(number) if number <= most => Some(number),
+            Ok(number) if range.contains(&number) => Some(number),
             Ok(_) | Err(_) => {
                 let read = self.place(source)?;
                 self.invalid(read, "a number in the field's range")

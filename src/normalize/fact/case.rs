@@ -1,6 +1,8 @@
 //! Facts about injury cases.
 
-use super::{Taken, Taker};
+use std::ops::RangeInclusive;
+
+use super::{REVISIONS, Taken, Taker};
 use crate::domain::event::{
     AssessmentStage, CaseEvent, CaseFact, Decision, DecisionFunction, Fact, Filing,
 };
@@ -8,7 +10,7 @@ use crate::domain::ids::{BodyCode, CaseId, ItemCode};
 use crate::domain::time::Moment;
 
 /// 伤残等级 1 to 10; 0 where no grade was reached.
-const GRADE_MAX: u8 = 10;
+const GRADES: RangeInclusive<u8> = 0..=10;
 
 impl Taker<'_, '_, '_> {
     pub(super) fn filing(&mut self) -> Option<Taken> {
@@ -63,7 +65,7 @@ impl Taker<'_, '_, '_> {
 
     pub(super) fn assessment(&mut self) -> Option<Taken> {
         let (case, decision, stage) = (self.case(), self.decision(), self.text("stage"));
-        let (grade, at) = (self.small("grade", GRADE_MAX), self.moment("occurred_at"));
+        let (grade, at) = (self.small("grade", GRADES), self.moment("occurred_at"));
         let (decision, word) = (decision?, stage?);
         let stage = match word.as_str() {
             "initial" => AssessmentStage::Initial,
@@ -91,7 +93,8 @@ impl Taker<'_, '_, '_> {
     fn decision(&mut self) -> Option<Decision> {
         let body = self.id("body", BodyCode::new);
         let document_no = self.optional_document("document_no");
-        let (decided_on, version) = (self.day("decided_on", true), self.small("version", u32::MAX));
+        let (decided_on, version) =
+            (self.day("decided_on", true), self.small("version", REVISIONS));
         Some(Decision { body: body?, document_no, decided_on: decided_on?, version: version? })
     }
 }
