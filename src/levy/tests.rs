@@ -1,3 +1,5 @@
+//! Assessments worked by hand, and laws of parts and differences.
+
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::collections::BTreeMap;

@@ -82,8 +82,11 @@ impl KnownSet {
     pub(super) fn retain(&mut self, keep: impl Fn(u64, Entry) -> bool) {
         for table in &mut self.tables {
             let old = std::mem::take(table);
-            let kept: Vec<_> =
-                old.slots.into_iter().filter(|slot| slot[13] != 0 && keep(fingerprint_of(slot), unpack(slot))).collect();
+            let kept: Vec<_> = old
+                .slots
+                .into_iter()
+                .filter(|slot| slot[13] != 0 && keep(fingerprint_of(slot), unpack(slot)))
+                .collect();
             self.len = self.len + kept.len() - old.used;
             table.slots = vec![[0; ENTRY_BYTES]; kept.len() * 16 / LOAD_OF_16 + 1];
             kept.into_iter().for_each(|slot| table.insert(slot));
@@ -141,9 +144,7 @@ const fn next(place: usize, length: usize) -> usize {
 }
 
 fn fingerprint_of(slot: &[u8; ENTRY_BYTES]) -> u64 {
-    u64::from_le_bytes([
-        slot[0], slot[1], slot[2], slot[3], slot[4], slot[5], slot[6], slot[7],
-    ])
+    u64::from_le_bytes([slot[0], slot[1], slot[2], slot[3], slot[4], slot[5], slot[6], slot[7]])
 }
 
 fn pack(fingerprint: u64, entry: Entry) -> [u8; ENTRY_BYTES] {
@@ -207,7 +208,8 @@ mod tests {
         let mut set = KnownSet::new();
         let mut key = 1u64;
         for number in 0..1_000_000 {
-            key = key.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            key =
+                key.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             set.put(key ^ (key >> 29), entry(number));
         }
         let slots: usize = set.tables.iter().map(|table| table.slots.len()).sum();

@@ -397,7 +397,8 @@ pub(super) fn stripped(first: &OrderEvent, event: &OrderEvent) -> OrderEvent {
     row.county = row.county.filter(|county| Some(*county) != first.county);
     let resolution = i64::from(first.resolution_ms.max(event.resolution_ms).max(1));
     let coarse = |at: Moment| at.ms().div_euclid(resolution);
-    row.accepted_at = row.accepted_at.filter(|at| Some(coarse(*at)) != first.accepted_at.map(coarse));
+    row.accepted_at =
+        row.accepted_at.filter(|at| Some(coarse(*at)) != first.accepted_at.map(coarse));
     row.county_source = row.county.and(row.county_source);
     row
 }

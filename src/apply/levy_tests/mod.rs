@@ -1,3 +1,5 @@
+//! Statements, registrations and freezes against a database of their own.
+
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod freeze;

@@ -1,3 +1,5 @@
+//! The rules as committed, and what loading refuses.
+
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod rates;

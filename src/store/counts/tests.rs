@@ -1,3 +1,5 @@
+//! Counts against a naive sum.
+
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::collections::BTreeMap;
