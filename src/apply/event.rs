@@ -38,34 +38,3 @@ pub async fn apply_event(
         Fact::BankResult(result) => apply_bank_result(tx, cause, result).await,
     }
 }
-
-/// Applies any event that is no order event.
-///
-/// # Errors
-/// As [`apply_fact`].
-pub async fn apply_event(
-    tx: &mut Tx,
-    scope: Scope<'_>,
-    event: &Event,
-) -> Result<Outcome, ApplyError> {
-    let cause = &event.envelope;
-    match &event.fact {
-        Fact::Statement(statement) => apply_statement(tx, scope, cause, statement).await,
-        Fact::Registration(registration) => {
-            apply_registration(tx, scope, cause, registration).await
-        }
-        Fact::Ack(ack) => apply_ack(tx, cause, ack).await,
-        Fact::Enrolment(_)
-        | Fact::Case(_)
-        | Fact::Declaration(_)
-        | Fact::Payment(_)
-        | Fact::Refund(_)
-        | Fact::Receipt(_)
-        | Fact::Transfer(_)
-        | Fact::Interest(_)
-        | Fact::BankResult(_) => {
-            let outcome = apply_fact(tx, scope, event).await?;
-            Ok(outcome.unwrap_or(Outcome::Duplicate))
-        }
-    }
-}

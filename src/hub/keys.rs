@@ -7,7 +7,8 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 
-use rand::TryRngCore;
+use aes_gcm::aead::OsRng;
+use aes_gcm::aead::rand_core::{self, RngCore};
 
 use crate::normalize::TokenKeys;
 use crate::orders::identity::FingerprintKey;
@@ -48,8 +49,11 @@ pub enum KeysError {
         found: usize,
     },
     /// The system gives no random numbers.
-    #[error("random numbers: {0}")]
-    Random(#[from] rand::rand_core::OsError),
+    #[error("random numbers: {detail}")]
+    Random {
+        /// What the system says.
+        detail: String,
+    },
     /// The cipher refuses the key.
     #[error(transparent)]
     Cipher(#[from] CipherError),
@@ -60,7 +64,8 @@ pub(super) fn load_or_make(data: &Path) -> Result<Keys, KeysError> {
     let failed = |source| KeysError::File { path: path.display().to_string(), source };
     if !path.exists() {
         let mut bytes = [0; KEYS * KEY_BYTES];
-        rand::rngs::OsRng.try_fill_bytes(&mut bytes)?;
+        let random = |error: rand_core::Error| KeysError::Random { detail: error.to_string() };
+        OsRng.try_fill_bytes(&mut bytes).map_err(random)?;
         write_private(&path, &bytes).map_err(failed)?;
     }
     let bytes = fs::read(&path).map_err(failed)?;

@@ -21,12 +21,13 @@ pub mod outcomes;
 pub mod positions;
 pub mod registration;
 pub mod relay;
-#[cfg(test)]
 pub mod roster;
 pub mod segments;
 pub mod standing;
 pub mod statement;
 pub mod suspects;
+
+#[cfg(test)]
 pub(crate) mod scratch;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
