@@ -83,11 +83,15 @@ impl<'a> Scanner<'a> {
             }
             self.at += 1;
             self.space();
-            let wanted = members.iter().find(|member| member.name == *key);
-            if !seen.insert(key) {
-                self.note_twice(seen.last.clone());
+            let place = members.iter().position(|member| member.name == *key);
+            let twice = match place {
+                Some(place) => seen.named_before(place).then_some(key),
+                None => seen.insert(key).err(),
+            };
+            if let Some(key) = twice {
+                self.note_twice(&key);
             }
-            match wanted {
+            match place.and_then(|place| members.get(place)) {
                 Some(member) => self.wanted(&member.want, slots)?,
                 None => self.unwanted()?,
             }
@@ -226,10 +230,9 @@ impl<'a> Scanner<'a> {
         Ok(found == close)
     }
 
-    fn note_twice(&mut self, key: Option<Cow<'a, str>>) {
+    fn note_twice(&mut self, key: &str) {
         if self.fault.is_none() {
-            let key = key.unwrap_or_default().chars().take(80).collect();
-            self.fault = Some(HoldReason::DuplicateKey { key });
+            self.fault = Some(HoldReason::DuplicateKey { key: key.chars().take(80).collect() });
         }
     }
 
@@ -258,20 +261,27 @@ impl<'a> Scanner<'a> {
 /// The keys that one object has named.
 #[derive(Default)]
 struct Keys<'a> {
+    /// Wanted members, one bit each: a plan has fewer than 64.
+    wanted: u64,
     few: [&'a str; FEW],
     used: usize,
     more: HashSet<Cow<'a, str>>,
-    /// The last key that was named before.
-    last: Option<Cow<'a, str>>,
 }
 
 impl<'a> Keys<'a> {
-    /// False where the key was named before.
-    fn insert(&mut self, key: Cow<'a, str>) -> bool {
+    /// Notes a wanted member by its place; true where it was named before.
+    fn named_before(&mut self, place: usize) -> bool {
+        let bit = 1 << place;
+        let before = self.wanted & bit != 0;
+        self.wanted |= bit;
+        before
+    }
+
+    /// Notes another key, or gives back one that was named before.
+    fn insert(&mut self, key: Cow<'a, str>) -> Result<(), Cow<'a, str>> {
         let known = self.few.iter().take(self.used).any(|seen| **seen == *key);
         if known || (!self.more.is_empty() && self.more.contains(&key)) {
-            self.last = Some(key);
-            return false;
+            return Err(key);
         }
         match (key, self.few.get_mut(self.used)) {
             (Cow::Borrowed(plain), Some(place)) => {
@@ -282,7 +292,7 @@ impl<'a> Keys<'a> {
                 self.more.insert(key);
             }
         }
-        true
+        Ok(())
     }
 }
 

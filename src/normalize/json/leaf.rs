@@ -8,17 +8,13 @@ impl<'a> Scanner<'a> {
     pub(super) fn string(&mut self) -> Result<Cow<'a, str>, Stop> {
         self.at += 1;
         let start = self.at;
-        loop {
-            match self.need()? {
-                b'"' => {
-                    let text = self.text.get(start..self.at).unwrap_or_default();
-                    self.at += 1;
-                    return Ok(Cow::Borrowed(text));
-                }
-                b'\\' => break,
-                0..0x20 => return Err(Stop::Unexpected("an escaped control character")),
-                _ => self.at += 1,
-            }
+        let rest = self.text.as_bytes().get(start..).unwrap_or_default();
+        let special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
+        self.at += rest.iter().position(special).ok_or(Stop::End)?;
+        if self.need()? == b'"' {
+            let text = self.text.get(start..self.at).unwrap_or_default();
+            self.at += 1;
+            return Ok(Cow::Borrowed(text));
         }
         let mut text = self.text.get(start..self.at).unwrap_or_default().to_owned();
         loop {
