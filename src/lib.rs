@@ -5,6 +5,7 @@
 
 pub mod apply;
 pub mod cases;
+pub mod cli;
 pub mod domain;
 pub mod forward;
 pub mod hub;
@@ -16,5 +17,6 @@ pub mod normalize;
 pub mod orders;
 pub mod policy;
 pub mod schema;
+pub mod serve;
 pub mod simulate;
 pub mod store;

@@ -1,14 +1,16 @@
 //! The intake role for files: one file, or a folder of generated files in their order of arrival.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::{Hub, HubError};
 use crate::domain::ids::{ConnectorId, FeedId};
 use crate::domain::time::Moment;
 use crate::intake::file::{IngestFile, Ingested, Progress, ingest_file};
 use crate::intake::framing::Format as Framing;
-use crate::intake::AppendLimits;
-use crate::normalize::{Feed, Format};
+use crate::intake::{AppendLimits, Route};
+use crate::log::Log;
+use crate::normalize::{Connectors, Feed, Format};
 
 /// One file of a generated folder and when it arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +78,48 @@ fn arrived_of(folder: &Path, line: &str) -> Option<Arrived> {
     Some(Arrived { path, connector, feed, received_at })
 }
 
+/// Takes files into the log; stands apart from the hub, so that intake and process run together.
+#[derive(Clone)]
+pub struct Intake {
+    log: Arc<dyn Log>,
+    connectors: Arc<Connectors>,
+    route: Arc<Route>,
+}
+
 impl Hub {
+    /// The intake role.
+    #[must_use]
+    pub fn intake(&self) -> Intake {
+        Intake {
+            log: Arc::clone(&self.engine.log),
+            connectors: Arc::clone(&self.engine.connectors),
+            route: self.route(),
+        }
+    }
+
+    /// A file that arrives now, of a feed or of the connector's first one.
+    ///
+    /// # Errors
+    /// [`HubError::NoFeed`] where connector or feed is unknown.
+    pub fn live_file(
+        &self,
+        connector: &ConnectorId,
+        feed: Option<&str>,
+        path: PathBuf,
+    ) -> Result<Arrived, HubError> {
+        let no_feed = || self.no_feed(connector, feed.unwrap_or("any feed"));
+        let manifest = self.engine.connectors.get(connector).ok_or_else(no_feed)?;
+        let named = feed.map(FeedId::new).transpose().or_else(|_| Err(no_feed()))?;
+        let found = manifest.feeds().iter().find(|own| {
+            named.as_ref().is_none_or(|named| own.id() == named)
+        });
+        let feed = found.ok_or_else(no_feed)?.id().clone();
+        let received_at = (self.engine.clock)();
+        Ok(Arrived { path, connector: connector.clone(), feed, received_at })
+    }
+}
+
+impl Intake {
     /// Takes one file into the log.
     ///
     /// # Errors
@@ -87,8 +130,9 @@ impl Hub {
         again: bool,
         progress: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<Ingested, HubError> {
-        let no_feed = || self.no_feed(&arrived.connector, arrived.feed.as_str());
-        let manifest = self.engine.connectors.get(&arrived.connector).ok_or_else(no_feed)?;
+        let name = || format!("{}/{}", arrived.connector, arrived.feed);
+        let no_feed = || HubError::NoFeed { found: name() };
+        let manifest = self.connectors.get(&arrived.connector).ok_or_else(no_feed)?;
         let feed = manifest.feed(&arrived.feed).ok_or_else(no_feed)?;
         let file = IngestFile {
             connector: arrived.connector.clone(),
@@ -100,16 +144,15 @@ impl Hub {
             received_at: Some(arrived.received_at),
             again,
         };
-        let route = self.route();
-        Ok(ingest_file(&*self.engine.log, &*route, &file, progress).await?)
+        Ok(ingest_file(&*self.log, &*self.route, &file, progress).await?)
     }
 }
 
 /// How the records of a feed stand in a file.
-pub(super) fn framing_of(feed: &Feed) -> Framing {
+fn framing_of(feed: &Feed) -> Framing {
     match feed.format() {
         Format::Json { .. } => Framing::JsonLines,
         Format::Csv(_) => Framing::Csv,
-        Format::Avro(avro) => Framing::Avro(std::sync::Arc::new(avro.schema.clone())),
+        Format::Avro(avro) => Framing::Avro(Arc::new(avro.schema.clone())),
     }
 }

@@ -32,7 +32,7 @@ use crate::store::positions::register_topic;
 use crate::store::{Database, StoreError};
 
 pub use forward::Destinations;
-pub use ingest::{ArrivalsError, arrivals};
+pub use ingest::{ArrivalsError, Arrived, Intake, arrivals};
 pub use keys::KeysError;
 pub use levy::MonthReport;
 pub use recycle::Recycled;
