@@ -222,9 +222,8 @@ impl Owner {
         self.late_waiting |= effects.late.rows() > 0;
         let batch = finished.batch;
         self.claim = finished;
-        if let Some(shard) = &mut self.shard {
-            // Somebody still reads the memory: give it up rather than let it fall behind.
-            let Some(shard) = Arc::get_mut(shard) else { return Ok(Step::Lost) };
+        if self.shard.is_some() {
+            let Some(shard) = self.memory() else { return Ok(Step::Lost) };
             shard.accept(effects, batch);
         }
         Ok(Step::Worked(u64::try_from(work.origins.len()).unwrap_or(u64::MAX)))

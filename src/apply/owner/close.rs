@@ -14,7 +14,7 @@ use crate::orders::order::{Order, Standing};
 use crate::orders::resolve::counted_cell;
 use crate::orders::seal::{OpenDay, SealedDay};
 use crate::orders::segment::decode;
-use crate::orders::shard::Phase;
+use crate::orders::shard::{Phase, Waited};
 use crate::store::Tx;
 use crate::store::segments::{self, SegmentKind, StoredSegment};
 
@@ -64,7 +64,7 @@ impl Owner {
         let doubles = self.doubles(&mut tx, day, &open).await?;
         tx.commit().await?;
         let taken_back: BTreeSet<u32> = doubles.iter().map(|(ordinal, _)| *ordinal).collect();
-        let late = self.messages_of(&doubles, &base).await?;
+        let mut late = self.messages_of(&doubles, &base).await?;
         let sealed = self.sealed(open, taken_back).await?;
         let Some(mut tx) = self.begin().await? else { return Ok(Step::Lost) };
         let mut hasher = Sha256::default();
@@ -74,10 +74,9 @@ impl Owner {
         let next_ordinal = self.write_sealed(&mut tx, day, sealed, &mut hasher).await?;
         let counts = self.taken_back_counts(&doubles);
         self.add_counts(&mut tx, &counts).await?;
-        if late.rows() > 0 {
-            let today = self.claim.received_at.day();
-            self.put_rows(&mut tx, (today, SegmentKind::Late, 0), &late, &mut hasher).await?;
-        }
+        let waited = self.waited_until(day);
+        late.append(&waited.late);
+        self.write_waited(&mut tx, &late, &waited.waiting, &mut hasher).await?;
         if let Some(platform) = &self.platform {
             let policy = &self.engine.policy;
             let at = self.claim.received_at;
@@ -89,13 +88,36 @@ impl Owner {
         if tx.commit().await.is_err() {
             return Ok(Step::Lost);
         }
+        let batch = after.batch;
         self.claim = after;
         self.late_waiting |= late.rows() > 0;
-        if let Some(shard) = &mut self.shard {
-            let Some(shard) = Arc::get_mut(shard) else { return Ok(Step::Lost) };
-            shard.close(day, Phase::Sealed, next_ordinal);
-        }
+        let Some(shard) = self.memory() else { return Ok(Step::Lost) };
+        shard.forget_waited(&waited.prints, batch);
+        shard.close(day, Phase::Sealed, next_ordinal);
         Ok(Step::Worked(0))
+    }
+
+    fn waited_until(&self, day: Day) -> Waited {
+        self.shard.as_ref().map(|shard| shard.waited_until(day)).unwrap_or_default()
+    }
+
+    /// Writes what goes to the late run, and what still waits as the only early segment: an early
+    /// event whose order has just been sealed must not be found waiting by the next owner.
+    async fn write_waited(
+        &self,
+        tx: &mut Tx,
+        late: &Columns,
+        waiting: &Columns,
+        hasher: &mut Sha256,
+    ) -> Result<(), EngineError> {
+        let today = self.claim.received_at.day();
+        segments::delete_all_early(tx, &self.key).await?;
+        for (kind, rows) in [(SegmentKind::Late, late), (SegmentKind::Early, waiting)] {
+            if rows.rows() > 0 {
+                self.put_rows(tx, (today, kind, 0), rows, hasher).await?;
+            }
+        }
+        Ok(())
     }
 
     /// A batch that applies no message.
@@ -271,24 +293,17 @@ impl Owner {
     /// Leaves to the late run what has waited until `day` closed and found no acceptance; what
     /// still waits is written again as one early segment.
     pub(super) async fn leave_early(&mut self, day: Day) -> Result<Step, EngineError> {
-        let Some(shard) = &self.shard else { return Ok(Step::Idle) };
         if self.early_left_until >= Some(day) {
             return Ok(Step::Idle);
         }
-        let waited = shard.waited_until(day);
+        let waited = self.waited_until(day);
         if waited.prints.is_empty() {
             self.early_left_until = Some(day);
             return Ok(Step::Idle);
         }
         let Some(mut tx) = self.begin().await? else { return Ok(Step::Lost) };
         let mut hasher = Sha256::default();
-        let today = self.claim.received_at.day();
-        self.put_rows(&mut tx, (today, SegmentKind::Late, 0), &waited.late, &mut hasher).await?;
-        segments::delete_all_early(&mut tx, &self.key).await?;
-        if waited.waiting.rows() > 0 {
-            let place = (today, SegmentKind::Early, 0);
-            self.put_rows(&mut tx, place, &waited.waiting, &mut hasher).await?;
-        }
+        self.write_waited(&mut tx, &waited.late, &waited.waiting, &mut hasher).await?;
         let after = self.progress_row(&mut tx, &self.still("close"), Vec::new(), hasher).await?;
         if tx.commit().await.is_err() {
             return Ok(Step::Lost);
@@ -297,9 +312,7 @@ impl Owner {
         self.claim = after;
         self.late_waiting = true;
         self.early_left_until = Some(day);
-        let Some(shard) = self.shard.as_mut().and_then(Arc::get_mut) else {
-            return Ok(Step::Lost);
-        };
+        let Some(shard) = self.memory() else { return Ok(Step::Lost) };
         shard.forget_waited(&waited.prints, batch);
         Ok(Step::Worked(0))
     }
@@ -321,9 +334,7 @@ impl Owner {
             return Ok(Step::Lost);
         }
         self.claim = after;
-        let Some(shard) = self.shard.as_mut().and_then(Arc::get_mut) else {
-            return Ok(Step::Lost);
-        };
+        let Some(shard) = self.memory() else { return Ok(Step::Lost) };
         shard.forget_finished_early(&finished);
         Ok(Step::Worked(0))
     }

@@ -133,9 +133,7 @@ impl Owner {
         let batch = after.batch;
         self.claim = after;
         self.late_waiting = on_open.late.rows() > 0;
-        let Some(shard) = self.shard.as_mut().and_then(Arc::get_mut) else {
-            return Ok(Step::Lost);
-        };
+        let Some(shard) = self.memory() else { return Ok(Step::Lost) };
         shard.accept(on_open, batch);
         for (day, next_ordinal) in days {
             shard.close(day, Phase::Sealed, next_ordinal);
