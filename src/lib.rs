@@ -15,5 +15,6 @@ pub mod normalize;
 pub mod orders;
 pub mod policy;
 pub mod schema;
+pub mod serve;
 pub mod simulate;
 pub mod store;
