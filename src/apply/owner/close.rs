@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use sha2::Sha256;
 
+use crate::domain::event::{OrderEvent, OrderKind};
+use crate::domain::ids::WorkerToken;
 use crate::domain::time::Day;
 use crate::orders::columns::{Columns, RawMessage};
 use crate::orders::effects::CountCell;
-use crate::orders::index::decode_index;
+use crate::orders::index::{RidersByDay, decode_index, encode_riders};
 use crate::orders::order::{Order, Standing};
 use crate::orders::resolve::counted_cell;
 use crate::orders::seal::{OpenDay, SealedDay};
@@ -161,10 +163,24 @@ impl Owner {
         let rows = u64::from(orders);
         let place = (day, SegmentKind::Index, 0);
         self.put_bytes(tx, place, rows, sealed.index, hasher).await?;
-        let place = (day, SegmentKind::Workers, 0);
-        self.put_bytes(tx, place, rows, sealed.riders, hasher).await?;
+        self.write_riders(tx, &sealed.riders, hasher).await?;
         segments::put_day(tx, &self.key, day, Phase::Sealed.code(), orders).await?;
         Ok(orders)
+    }
+
+    /// Writes riders' orders under the days that they count on.
+    pub(super) async fn write_riders(
+        &self,
+        tx: &mut Tx,
+        riders: &RidersByDay,
+        hasher: &mut Sha256,
+    ) -> Result<(), EngineError> {
+        for (day, riders) in riders {
+            let rows = u64::try_from(riders.len()).unwrap_or(0);
+            let bytes = encode_riders(riders)?;
+            self.put_bytes(tx, (*day, SegmentKind::Workers, 0), rows, bytes, hasher).await?;
+        }
+        Ok(())
     }
 
     /// Orders of the day whose number stands on another sealed day of the horizon, verified by
@@ -243,7 +259,7 @@ impl Owner {
         if doubles.is_empty() {
             return Ok(late);
         }
-        let ids: BTreeSet<_> = doubles.iter().filter_map(|(_, order)| order.id()).collect();
+        let mut traces: Vec<Trace<'_>> = doubles.iter().map(|(_, o)| Trace::new(o)).collect();
         let mut tx = self.engine.db.snapshot().await?;
         let first_batch = base.iter().map(|segment| segment.batch).min().unwrap_or(0);
         let first = crate::store::outcomes::first_offset(&mut tx, &self.key, first_batch).await?;
@@ -251,8 +267,8 @@ impl Owner {
         let extents = self.engine.log.extents(&self.key.topic).await?;
         let kept = extents.iter().find(|extent| extent.partition == self.key.partition);
         let mut from = first.max(kept.map_or(0, |extent| extent.first));
-        let mut seen = BTreeSet::new();
-        while from < self.claim.next_offset {
+        let applied = self.claim.next_offset;
+        while from < applied {
             let bytes_max = self.engine.settings.batch_bytes_max;
             let batch = self.engine.log.read(&self.key.topic, self.key.partition, from, bytes_max);
             let batch = batch.await?;
@@ -260,11 +276,10 @@ impl Owner {
             let next = last.offset + 1;
             let batch = Arc::new(batch);
             let decoded = self.decode(Arc::clone(&batch)).await?;
-            for item in decoded.orders.iter().filter(|i| ids.contains(&i.event.order_id)) {
-                if let Some(raw) = raw_of(&batch, self.key.partition, item.index)
-                    && raw.offset < self.claim.next_offset
-                    && seen.insert(raw.bytes.clone())
-                {
+            for item in &decoded.orders {
+                let is_wanted = traces.iter_mut().any(|trace| trace.takes(&item.event));
+                let raw = raw_of(&batch, self.key.partition, item.index);
+                if let Some(raw) = raw.filter(|raw| is_wanted && raw.offset < applied) {
                     late.push_raw(&item.event, raw);
                 }
             }
@@ -337,5 +352,35 @@ impl Owner {
         let Some(shard) = self.memory() else { return Ok(Step::Lost) };
         shard.forget_finished_early(&finished);
         Ok(Step::Worked(0))
+    }
+}
+
+/// Finds the messages of one order that is taken back: from its first event on, the first of
+/// each (kind, rider). Earlier messages of the same number made the order that stands.
+struct Trace<'a> {
+    order: &'a Order,
+    seen: Vec<(OrderKind, Option<WorkerToken>)>,
+}
+
+impl<'a> Trace<'a> {
+    const fn new(order: &'a Order) -> Self {
+        Self { order, seen: Vec::new() }
+    }
+
+    fn takes(&mut self, event: &OrderEvent) -> bool {
+        let Some(first) = self.order.events().first() else { return false };
+        if event.order_id != first.order_id {
+            return false;
+        }
+        let is_first = event.kind == first.kind
+            && event.worker == first.worker
+            && event.accepted_at == first.accepted_at;
+        let is_known = self.seen.contains(&(event.kind, event.worker));
+        let is_follow_up = !self.seen.is_empty() && self.order.kinds() & event.kind.bit() != 0;
+        if is_known || !(is_first || is_follow_up) {
+            return false;
+        }
+        self.seen.push((event.kind, event.worker));
+        true
     }
 }
