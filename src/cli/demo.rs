@@ -23,12 +23,17 @@ pub(super) async fn run(folders: &Folders, demo: Demo) -> Result<ExitCode, CliEr
     let settings = Folders { data: data.join("hub"), ..folders.clone() }.settings();
     let hub = Hub::open(&settings).await?;
     let outcome = run::run(hub, &demo, &data).await?;
-    report::print(&outcome);
-    if let Some(path) = &demo.summary {
-        write_json(path, &summary::of(&outcome))?;
-    }
     let is_true = outcome.differences.is_empty();
     Ok(if is_true && outcome.status.closes() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Shows the outcome, before live traffic goes on.
+fn show(demo: &Demo, outcome: &run::Outcome) -> Result<(), CliError> {
+    report::print(outcome);
+    match &demo.summary {
+        Some(path) => write_json(path, &summary::of(outcome)),
+        None => Ok(()),
+    }
 }
 
 /// Empties a folder that an earlier demonstration made; refuses any other that is not empty.

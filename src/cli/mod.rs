@@ -134,14 +134,12 @@ async fn run(options: Options) -> Result<ExitCode, CliError> {
     }
 }
 
-async fn ingest(
-    folders: &options::Folders,
-    asked: options::Ingest,
-) -> Result<ExitCode, CliError> {
+async fn ingest(folders: &options::Folders, asked: options::Ingest) -> Result<ExitCode, CliError> {
     let hub = Hub::open(&folders.settings()).await?;
-    let connector = ConnectorId::new(&asked.connector).or_else(|_| {
-        let found = asked.connector.clone();
-        Err(CliError::Argument { what: "--connector", expected: "a folder name", found })
+    let connector = ConnectorId::new(&asked.connector).map_err(|error| CliError::Argument {
+        what: "--connector",
+        expected: "a folder name",
+        found: error.found,
     })?;
     for path in asked.paths {
         let arrived = hub.live_file(&connector, asked.feed.as_deref(), path)?;

@@ -73,7 +73,7 @@ pub(super) enum Command {
     Schema(SchemaCommand),
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(super) struct Demo {
     /// Distinct orders.
     #[arg(long, default_value_t = 200_000)]

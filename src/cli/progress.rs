@@ -18,16 +18,19 @@ pub(super) fn bar(prefix: &'static str, length: Option<u64>) -> ProgressBar {
         Some(length) => (ProgressBar::new(length), SHAPE),
         None => (ProgressBar::new_spinner(), OPEN),
     };
-    let style = ProgressStyle::with_template(shape).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style =
+        ProgressStyle::with_template(shape).unwrap_or_else(|_| ProgressStyle::default_bar());
     bar.with_style(style).with_prefix(prefix)
 }
 
+/// A line for the person who watches.
+#[expect(clippy::print_stdout, reason = "the command line prints its results")]
+pub(super) fn say(line: &str) {
+    println!("{line}");
+}
+
 /// Takes a file in behind a bar; gives a line that says what was taken.
-pub(super) async fn ingest(
-    hub: &Hub,
-    arrived: &Arrived,
-    again: bool,
-) -> Result<String, HubError> {
+pub(super) async fn ingest(hub: &Hub, arrived: &Arrived, again: bool) -> Result<String, HubError> {
     let bar = bar("ingest", Some(0));
     let shown = bar.clone();
     let mut progress = move |now: crate::intake::file::Progress| {

@@ -89,8 +89,10 @@ impl Hub {
         received_at: Moment,
     ) -> Result<u64, HubError> {
         let no_feed = || HubError::NoFeed { found: format!("{destination}/{ACK_FEED}") };
-        let connector = ConnectorId::new(destination).or_else(|_| Err(no_feed()))?;
-        let feed = FeedId::new(ACK_FEED).or_else(|_| Err(no_feed()))?;
+        let connector = ConnectorId::new(destination)
+            .map_err(|error| HubError::NoFeed { found: error.found })?;
+        let feed =
+            FeedId::new(ACK_FEED).map_err(|error| HubError::NoFeed { found: error.found })?;
         let manifest = self.engine.connectors.get(&connector).ok_or_else(no_feed)?;
         let source = format!("http:{destination}:{ACK_FEED}");
         let before = self.log.mark(&source).await?;
@@ -100,7 +102,8 @@ impl Hub {
         if lines == 0 {
             return Ok(0);
         }
-        let bytes = page.lines.iter().map(|line| u64::try_from(line.len()).unwrap_or(0)).sum::<u64>();
+        let bytes =
+            page.lines.iter().map(|line| u64::try_from(line.len()).unwrap_or(0)).sum::<u64>();
         let records = page.lines.into_iter().map(|value| {
             let key = manifest.route(&feed, None, &value);
             NewRecord { partition: partition_of(&key, manifest.partitions()), value }

@@ -109,10 +109,14 @@ impl Hub {
     ) -> Result<Arrived, HubError> {
         let no_feed = || self.no_feed(connector, feed.unwrap_or("any feed"));
         let manifest = self.engine.connectors.get(connector).ok_or_else(no_feed)?;
-        let named = feed.map(FeedId::new).transpose().or_else(|_| Err(no_feed()))?;
-        let found = manifest.feeds().iter().find(|own| {
-            named.as_ref().is_none_or(|named| own.id() == named)
-        });
+        let named = feed
+            .map(FeedId::new)
+            .transpose()
+            .map_err(|error| HubError::NoFeed { found: error.found })?;
+        let found = manifest
+            .feeds()
+            .iter()
+            .find(|own| named.as_ref().is_none_or(|named| own.id() == named));
         let feed = found.ok_or_else(no_feed)?.id().clone();
         let received_at = (self.engine.clock)();
         Ok(Arrived { path, connector: connector.clone(), feed, received_at })
@@ -149,7 +153,7 @@ impl Intake {
 }
 
 /// How the records of a feed stand in a file.
-fn framing_of(feed: &Feed) -> Framing {
+pub(super) fn framing_of(feed: &Feed) -> Framing {
     match feed.format() {
         Format::Json { .. } => Framing::JsonLines,
         Format::Csv(_) => Framing::Csv,

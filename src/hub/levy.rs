@@ -4,9 +4,9 @@ use super::{Hub, HubError};
 use crate::apply::freeze::{adjust, freeze, issue};
 use crate::apply::levy_memo::post_memo;
 use crate::apply::missing::{accept_missing, missing_statement_days};
-use crate::store::positions::past;
 use crate::domain::time::{Moment, Month};
 use crate::levy::LevyPeriod;
+use crate::store::positions::past;
 use crate::store::statement::MissingAccepted;
 
 /// What freezing a month did.

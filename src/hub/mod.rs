@@ -5,9 +5,11 @@
 
 pub mod clock;
 mod forward;
+mod http;
 mod ingest;
 mod keys;
 mod levy;
+mod outcomes;
 mod process;
 mod recycle;
 mod versions;
@@ -32,6 +34,7 @@ use crate::store::positions::register_topic;
 use crate::store::{Database, StoreError};
 
 pub use forward::Destinations;
+pub use http::{Front, Tokens};
 pub use ingest::{ArrivalsError, Arrived, Intake, arrivals};
 pub use keys::KeysError;
 pub use levy::MonthReport;
@@ -99,6 +102,14 @@ pub enum HubError {
     /// Acknowledgements cannot be fetched.
     #[error(transparent)]
     Acks(#[from] AckError),
+    /// An address cannot be listened on.
+    #[error("address {address}: {source}; name another with --listen")]
+    Listen {
+        /// The address.
+        address: String,
+        /// The cause.
+        source: std::io::Error,
+    },
     /// There is no such connector or feed.
     #[error("expected a connector and feed of the manifests, found {found:?}")]
     NoFeed {

@@ -43,10 +43,7 @@ impl Hub {
     ///
     /// # Errors
     /// [`HubError`] where an owner cannot go on; the others have stopped at a batch boundary.
-    pub async fn process_until_idle(
-        &mut self,
-        progress: &Arc<AtomicU64>,
-    ) -> Result<u64, HubError> {
+    pub async fn process_until_idle(&mut self, progress: &Arc<AtomicU64>) -> Result<u64, HubError> {
         let mut total = 0;
         loop {
             let messages = self.each_owner(Task::Work, progress).await?;
@@ -78,11 +75,7 @@ impl Hub {
         Ok(clocks.max().unwrap_or(Moment::from_ms(0)))
     }
 
-    async fn each_owner(
-        &mut self,
-        task: Task,
-        progress: &Arc<AtomicU64>,
-    ) -> Result<u64, HubError> {
+    async fn each_owner(&mut self, task: Task, progress: &Arc<AtomicU64>) -> Result<u64, HubError> {
         self.claim_all().await?;
         let permits = Arc::new(Semaphore::new(AT_ONCE));
         let mut running = JoinSet::new();

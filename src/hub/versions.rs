@@ -30,8 +30,8 @@ pub(super) async fn record(tx: &mut Tx, kind: &str, body: &[u8]) -> Result<u32, 
 }
 
 fn number(stored: i64) -> Result<u32, StoreError> {
-    u32::try_from(stored).or_else(|_| {
-        let detail = format!("expected a number of 32 bits, found {stored}");
-        Err(StoreError::Damaged { what: "version.number", detail })
+    u32::try_from(stored).map_err(|error| {
+        let detail = format!("expected a number of 32 bits, found {stored}: {error}");
+        StoreError::Damaged { what: "version.number", detail }
     })
 }

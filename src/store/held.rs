@@ -210,19 +210,19 @@ fn held(row: &sqlx::any::AnyRow) -> Result<Held, StoreError> {
     let damaged = |detail: String| StoreError::Damaged { what: "held", detail };
     let digest_of = |bytes: Vec<u8>| {
         <[u8; 32]>::try_from(bytes)
-            .or_else(|bytes| Err(damaged(format!("digest of {} bytes", bytes.len()))))
+            .map_err(|bytes| damaged(format!("digest of {} bytes", bytes.len())))
     };
     let connector: String = row.try_get("connector")?;
     let feed: String = row.try_get("feed")?;
     let partition: i64 = row.try_get("partition")?;
     let header: Option<Vec<u8>> = row.try_get("header_digest")?;
     Ok(Held {
-        connector: ConnectorId::new(&connector).or_else(|e| Err(damaged(e.to_string())))?,
+        connector: ConnectorId::new(&connector).map_err(|e| damaged(e.to_string()))?,
         digest: digest_of(row.try_get("digest")?)?,
         reason: row.try_get("reason")?,
         detail: row.try_get("detail")?,
         waits_for: row.try_get("waits_for")?,
-        feed: FeedId::new(&feed).or_else(|e| Err(damaged(e.to_string())))?,
+        feed: FeedId::new(&feed).map_err(|e| damaged(e.to_string()))?,
         header_digest: header.map(digest_of).transpose()?,
         topic: row.try_get("topic")?,
         partition: u32::try_from(partition).unwrap_or(u32::MAX),

@@ -100,9 +100,9 @@ pub async fn claim(
     .await?;
     let Some(row) = row else { return Ok(None) };
     let head: Vec<u8> = row.try_get("chain_head")?;
-    let chain_head = head.try_into().or_else(|head: Vec<u8>| {
+    let chain_head = head.try_into().map_err(|head: Vec<u8>| {
         let detail = format!("expected 32 bytes, found {}", head.len());
-        Err(StoreError::Damaged { what: "position.chain_head", detail })
+        StoreError::Damaged { what: "position.chain_head", detail }
     })?;
     Ok(Some(Claim {
         epoch: uint(row.try_get("epoch")?),

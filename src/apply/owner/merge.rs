@@ -129,7 +129,7 @@ mod tests {
     fn tiny_batches_are_rewritten_a_few_times_only() {
         let (mut rows, mut written) = (Vec::new(), 0);
         for _ in 0..4096u64 {
-            rows.push(2u64);
+            rows.extend([2u64]);
             while let Some(run) = run_to_join(&rows, 8, 131_072) {
                 let sum = rows.drain(run.clone()).sum();
                 rows.insert(run.start, sum);

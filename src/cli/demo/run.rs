@@ -4,20 +4,20 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::cli::options::Demo;
+use crate::cli::options::{DayArg, Demo};
 use crate::cli::{CliError, progress, write_json};
 use crate::domain::time::{Day, Moment, Month};
-use crate::hub::{Arrived, Destinations, Hub, HubError, arrivals};
+use crate::hub::{Arrived, Destinations, Hub, HubError, Tokens, arrivals};
 use crate::ledger::account::Book;
 use crate::serve::export::export;
 use crate::serve::status::{Status, status};
 use crate::simulate::counterparties::{Counterparty, Misbehaviour, Running, Simulator};
-use crate::store::ledger::entry_count;
 use crate::simulate::generate::{GenerateOptions, Profile, generate};
+use crate::store::ledger::entry_count;
 
 /// What a demonstration came to.
 pub(super) struct Outcome {
@@ -34,6 +34,9 @@ pub(super) struct Outcome {
     pub(super) contract_violations: usize,
 }
 
+/// Between two files of live traffic.
+const LIVE_PAUSE: Duration = Duration::from_millis(100);
+
 struct Counterparties {
     running: Vec<Running>,
     destinations: Destinations,
@@ -43,6 +46,18 @@ pub(super) async fn run(mut hub: Hub, demo: &Demo, data: &Path) -> Result<Outcom
     let files = data.join("generated");
     make(demo, &files)?;
     let counterparties = start(demo.seed).await?;
+    let front = match hub.serve(&demo.listen, &Tokens::new()).await {
+        Ok(front) => {
+            progress::say(&format!("page: http://{}", front.address));
+            Some(front)
+        }
+        // A run that ends by itself is not about the page.
+        Err(error) if demo.exit => {
+            progress::say(&format!("no page: {error}"));
+            None
+        }
+        Err(error) => return Err(error.into()),
+    };
     let arrived = arrivals(&files).map_err(HubError::from)?;
     let last_arrival = arrived.last().map_or(Moment::from_ms(0), |file| file.received_at);
     let started = Instant::now();
@@ -59,12 +74,56 @@ pub(super) async fn run(mut hub: Hub, demo: &Demo, data: &Path) -> Result<Outcom
     }
     hub.attach_evidence(cut_at).await?;
     forward(&mut hub, &counterparties.destinations, cut_at).await?;
-    let outcome = outcome(&hub, &files, data, &counterparties).await?;
+    let outcome = Outcome {
+        messages: hub_messages,
+        seconds,
+        bytes_per_order,
+        ..outcome(&hub, &files, data, &counterparties).await?
+    };
+    super::show(demo, &outcome)?;
+    if !demo.exit {
+        live(&mut hub, demo, data, &counterparties.destinations, last_arrival).await?;
+    }
+    if let Some(front) = front {
+        front.stop().await?;
+    }
     hub.close().await?;
     for simulator in counterparties.running {
         simulator.stop().await?;
     }
-    Ok(Outcome { messages: hub_messages, seconds, bytes_per_order, ..outcome })
+    Ok(outcome)
+}
+
+/// Goes on with the days after the demonstration, a few hours of traffic a second, until Ctrl-C.
+async fn live(
+    hub: &mut Hub,
+    demo: &Demo,
+    data: &Path,
+    destinations: &Destinations,
+    last_arrival: Moment,
+) -> Result<(), CliError> {
+    progress::say("live traffic goes on; Ctrl-C stops it");
+    let from = last_arrival.day().plus(1);
+    let files = data.join("live");
+    make(&Demo { from: DayArg(from), seed: demo.seed + 1, ..demo.clone() }, &files)?;
+    let intake = hub.intake();
+    let count = Arc::new(AtomicU64::new(0));
+    let stop = tokio::signal::ctrl_c();
+    tokio::pin!(stop);
+    for file in arrivals(&files).map_err(HubError::from)? {
+        let pause = tokio::time::sleep(LIVE_PAUSE);
+        tokio::select! {
+            _ = &mut stop => return Ok(()),
+            () = pause => {}
+        }
+        intake.ingest(&file, false, &mut |_| {}).await?;
+        hub.process_until_idle(&count).await?;
+        hub.forward_until_idle(destinations).await?;
+        hub.fetch_acks(destinations, file.received_at).await?;
+    }
+    progress::say("the live traffic has ended; Ctrl-C stops the page");
+    drop(stop.await);
+    Ok(())
 }
 
 fn make(demo: &Demo, files: &Path) -> Result<(), CliError> {
@@ -91,8 +150,7 @@ async fn start(seed: u64) -> Result<Counterparties, CliError> {
         running.push(simulator);
     }
     let url = |place: usize| running.get(place).map(Running::url).unwrap_or_default();
-    let destinations =
-        Destinations { national: url(0), tax: url(1), golden_insurance: url(2) };
+    let destinations = Destinations { national: url(0), tax: url(1), golden_insurance: url(2) };
     Ok(Counterparties { running, destinations })
 }
 
@@ -125,11 +183,7 @@ fn months(demo: &Demo) -> BTreeSet<Month> {
 }
 
 /// Delivers, brings the acknowledgements in, and again, until nothing is owed or unanswered.
-async fn forward(
-    hub: &mut Hub,
-    destinations: &Destinations,
-    at: Moment,
-) -> Result<(), CliError> {
+async fn forward(hub: &mut Hub, destinations: &Destinations, at: Moment) -> Result<(), CliError> {
     loop {
         let report = hub.forward_until_idle(destinations).await?;
         let acks = hub.fetch_acks(destinations, at).await?;
@@ -156,10 +210,9 @@ async fn outcome(
     write_json(&data.join("export.json"), &books)?;
     let path = files.join("truth.json");
     let named = || path.display().to_string();
-    let text = std::fs::read(&path)
-        .map_err(|source| CliError::File { path: named(), source })?;
-    let truth: Value = serde_json::from_slice(&text)
-        .map_err(|source| CliError::Json { path: named(), source })?;
+    let text = std::fs::read(&path).map_err(|source| CliError::File { path: named(), source })?;
+    let truth: Value =
+        serde_json::from_slice(&text).map_err(|source| CliError::Json { path: named(), source })?;
     let violations = counterparties.running.iter().map(|one| one.violations().len());
     Ok(Outcome {
         differences: super::summary::differences(&truth, &books),

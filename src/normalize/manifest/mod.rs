@@ -194,7 +194,10 @@ impl Manifest {
             feeds,
             files: BTreeMap::new(),
             legal_entity: root.need("legal_entity")?.text()?.to_owned(),
-            credit_code: root.get("credit_code").map(|node| id(node, credit_code::read)).transpose()?,
+            credit_code: root
+                .get("credit_code")
+                .map(|node| id(node, credit_code::read))
+                .transpose()?,
             brands: compile_brands(root)?,
             agents: ids(root.list_of("agents")?, ConnectorId::new)?,
             lines: ids(root.list_of("lines")?, LineCode::new)?,
