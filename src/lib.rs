@@ -5,8 +5,10 @@
 
 pub mod apply;
 pub mod cases;
+pub mod cli;
 pub mod domain;
 pub mod forward;
+pub mod hub;
 pub mod intake;
 pub mod ledger;
 pub mod levy;

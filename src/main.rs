@@ -1,3 +1,7 @@
 //! The `zhibao` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    zhibao::cli::main()
+}

@@ -7,14 +7,14 @@ use super::{ApplyError, Outcome};
 use crate::domain::event::{Ack, Envelope};
 use crate::domain::hold::HoldReason;
 use crate::store::Tx;
-use crate::store::relay::{self, Acknowledged};
+use crate::store::standing::{self, Acknowledged};
 
 /// Writes the acknowledgement down; the first one stands.
 ///
 /// # Errors
 /// [`ApplyError::Store`] where the database fails.
 pub async fn apply_ack(tx: &mut Tx, envelope: &Envelope, ack: &Ack) -> Result<Outcome, ApplyError> {
-    match relay::acknowledged(tx, &ack.destination, &ack.record).await? {
+    match standing::acknowledged(tx, &ack.destination, &ack.record).await? {
         None => Ok(Outcome::Held(HoldReason::RecordUnknown)),
         Some(Acknowledged::With(refused)) if refused == ack.refused => Ok(Outcome::Duplicate),
         Some(Acknowledged::With(_)) => {
@@ -22,7 +22,7 @@ pub async fn apply_ack(tx: &mut Tx, envelope: &Envelope, ack: &Ack) -> Result<Ou
         }
         Some(Acknowledged::NotYet) => {
             let refused = ack.refused.as_deref();
-            relay::acknowledge(tx, &ack.record, refused, envelope.received_at).await?;
+            standing::acknowledge(tx, &ack.record, refused, envelope.received_at).await?;
             Ok(Outcome::Applied { releases: Vec::new() })
         }
     }

@@ -9,7 +9,7 @@ use crate::domain::message::Source;
 use crate::domain::time::Moment;
 use crate::store::Database;
 use crate::store::outbox::{self, Owed};
-use crate::store::relay;
+use crate::store::standing;
 
 const ACKED_AT: Moment = Moment::from_ms(1_782_867_605_000);
 
@@ -69,7 +69,7 @@ async fn the_first_acknowledgement_stands() {
         let outcome = apply_ack(&mut tx, &envelope(), &ack).await.unwrap();
         assert_eq!(&outcome, expected, "{ack:?}");
     }
-    let standings = relay::standings(&mut tx).await.unwrap();
+    let standings = standing::standings(&mut tx).await.unwrap();
     let [standing] = standings.as_slice() else { panic!("{standings:?}") };
     assert_eq!((standing.acknowledged, standing.acknowledged_refused), (1, 1));
     // Delivery is forward's: an acknowledgement does not touch it.

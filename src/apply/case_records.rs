@@ -6,7 +6,7 @@ use super::booking::{GOLDEN_INSURANCE, NATIONAL_PLATFORM, destination, made_id};
 use crate::domain::event::{CaseFact, Envelope};
 use crate::domain::ids::DocumentNo;
 use crate::store::Tx;
-use crate::store::cases::DecisionRow;
+use crate::store::cases::{self, DecisionRow};
 use crate::store::outbox::{self, Owed};
 
 /// Owes the records of a decision that was kept.
@@ -16,7 +16,8 @@ pub(super) async fn owe_records(
     fact: &CaseFact,
     row: &DecisionRow<'_>,
 ) -> Result<(), ApplyError> {
-    outbox::owe(tx, &case_record(cause, row)).await?;
+    let revision = cases::decisions_kept(tx, row.case).await?;
+    outbox::owe(tx, &case_record(cause, row, revision)).await?;
     if let CaseFact::BenefitDecision { items, .. } = fact {
         let items: Vec<serde_json::Value> = items
             .iter()
@@ -29,12 +30,13 @@ pub(super) async fn owe_records(
     Ok(())
 }
 
-fn case_record(cause: &Envelope, row: &DecisionRow<'_>) -> Owed {
+/// Says what was decided last; its revision counts the decisions of the case, whatever the function,
+/// so that the receiver knows which one is newer.
+fn case_record(cause: &Envelope, row: &DecisionRow<'_>, revision: u32) -> Owed {
     let version = row.decision.version;
-    let function = row.function.code();
     let body = serde_json::json!({
         "case": row.case.as_str(),
-        "function": function,
+        "function": row.function.code(),
         "version": version,
         "outcome": row.outcome,
         "situation": row.situation,
@@ -44,11 +46,11 @@ fn case_record(cause: &Envelope, row: &DecisionRow<'_>) -> Owed {
         "decided_on": row.decision.decided_on.to_string(),
     });
     Owed {
-        id: made_id(&format!("{NATIONAL_PLATFORM}:case_record:{}/{function}:{version}", row.case)),
+        id: made_id(&format!("{NATIONAL_PLATFORM}:case_record:{}:{revision}", row.case)),
         destination: destination(NATIONAL_PLATFORM),
         key: row.case.to_string(),
         kind: "case_record",
-        revision: version,
+        revision,
         body: body.to_string(),
         caused_at: cause.received_at,
     }

@@ -12,20 +12,21 @@ use super::{ApplyError, Outcome, Scope};
 use crate::domain::event::{Event, Fact};
 use crate::store::Tx;
 
-/// Applies an event of cases, roster or money; `None` for a statement, a registration or an
-/// answer, which others apply.
+/// Applies an event in the open transaction and says what became of it.
 ///
 /// # Errors
 /// [`ApplyError`] where the database fails or an amount leaves the range of money; the transaction
 /// is to be rolled back.
-pub async fn apply_fact(
+pub async fn apply_event(
     tx: &mut Tx,
     scope: Scope<'_>,
     event: &Event,
-) -> Result<Option<Outcome>, ApplyError> {
+) -> Result<Outcome, ApplyError> {
     let cause = &event.envelope;
-    let outcome = match &event.fact {
-        Fact::Statement(_) | Fact::Registration(_) | Fact::Ack(_) => return Ok(None),
+    match &event.fact {
+        Fact::Statement(statement) => apply_statement(tx, scope, cause, statement).await,
+        Fact::Registration(registered) => apply_registration(tx, scope, cause, registered).await,
+        Fact::Ack(ack) => apply_ack(tx, cause, ack).await,
         Fact::Enrolment(enrolment) => apply_enrolment(tx, scope, cause, enrolment).await,
         Fact::Case(event) => apply_case_event(tx, scope, cause, event).await,
         Fact::Declaration(declared) => apply_declaration(tx, cause, declared).await,
@@ -35,37 +36,5 @@ pub async fn apply_fact(
         Fact::Transfer(transfer) => apply_transfer(tx, cause, transfer).await,
         Fact::Interest(interest) => apply_interest(tx, cause, interest).await,
         Fact::BankResult(result) => apply_bank_result(tx, cause, result).await,
-    };
-    outcome.map(Some)
-}
-
-/// Applies any event that is no order event.
-///
-/// # Errors
-/// As [`apply_fact`].
-pub async fn apply_event(
-    tx: &mut Tx,
-    scope: Scope<'_>,
-    event: &Event,
-) -> Result<Outcome, ApplyError> {
-    let cause = &event.envelope;
-    match &event.fact {
-        Fact::Statement(statement) => apply_statement(tx, scope, cause, statement).await,
-        Fact::Registration(registration) => {
-            apply_registration(tx, scope, cause, registration).await
-        }
-        Fact::Ack(ack) => apply_ack(tx, cause, ack).await,
-        Fact::Enrolment(_)
-        | Fact::Case(_)
-        | Fact::Declaration(_)
-        | Fact::Payment(_)
-        | Fact::Refund(_)
-        | Fact::Receipt(_)
-        | Fact::Transfer(_)
-        | Fact::Interest(_)
-        | Fact::BankResult(_) => {
-            let outcome = apply_fact(tx, scope, event).await?;
-            Ok(outcome.unwrap_or(Outcome::Duplicate))
-        }
     }
 }

@@ -15,6 +15,7 @@ pub mod event;
 pub mod evidence;
 pub mod freeze;
 mod fund;
+pub mod levy_memo;
 mod levy_record;
 pub mod missing;
 pub mod owner;

@@ -31,10 +31,10 @@ pub async fn release(
             let outcome = try_again(tx, engine, scope, &held).await?;
             let released = settle(tx, &held, outcome).await?;
             if let Some(more) = released {
-                keys.extend(more);
-                if !keys.contains(&key) {
-                    keys.push_back(key.clone());
-                }
+                // What came earlier and still waits goes first, as if it had arrived only now.
+                keys.extend(more.into_iter().filter(|other| *other != key));
+                keys.push_front(key);
+                break;
             }
         }
     }
@@ -89,7 +89,10 @@ pub fn normalized(engine: &Engine, held: &Held) -> Normalized {
 
 /// Takes the message out where it is done, and moves it in the promise's sums. Gives the keys
 /// that it releases where it was applied.
-async fn settle(
+///
+/// # Errors
+/// [`EngineError`] where the database refuses.
+pub async fn settle(
     tx: &mut Tx,
     held: &Held,
     outcome: Outcome,

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 /// What became of one record.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub(super) enum Answer {
     /// The counterparty has it; `superseded` where it has a higher revision already.
     Delivered {
         /// Whether a higher revision stands there.
@@ -36,7 +36,7 @@ pub enum Answer {
 
 /// What became of a whole request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reply {
+pub(super) enum Reply {
     /// An answer for each record that was sent, in the same order.
     PerRecord(Vec<Answer>),
     /// One answer for all of them; `suspect` says that one record may have spoilt the request, so
@@ -51,13 +51,13 @@ pub enum Reply {
 
 /// An HTTP answer as the client read it.
 #[derive(Clone, Debug)]
-pub struct HttpAnswer {
+pub(super) struct HttpAnswer {
     /// Status code.
-    pub status: u16,
+    pub(super) status: u16,
     /// `Retry-After` in whole seconds, where given so.
-    pub retry_after_s: Option<u32>,
+    pub(super) retry_after_s: Option<u32>,
     /// The body.
-    pub body: Vec<u8>,
+    pub(super) body: Vec<u8>,
 }
 
 /// One record's answer on the wire.
@@ -91,7 +91,7 @@ const RECORD_UNKNOWN: &str = "record.unknown";
 
 /// What the answer to `POST /v1/records` with these ids means.
 #[must_use]
-pub fn of_post(ids: &[&str], http: &HttpAnswer) -> Reply {
+pub(super) fn of_post(ids: &[&str], http: &HttpAnswer) -> Reply {
     if http.status != 200 {
         return of_failure(http);
     }
@@ -116,7 +116,7 @@ pub fn of_post(ids: &[&str], http: &HttpAnswer) -> Reply {
 
 /// What the answer to `GET /v1/records/{id}` means.
 #[must_use]
-pub fn of_query(id: &str, http: &HttpAnswer) -> Answer {
+pub(super) fn of_query(id: &str, http: &HttpAnswer) -> Answer {
     match http.status {
         200 => match serde_json::from_slice::<WireAnswer>(&http.body) {
             Ok(answer) if answer.id == id => of_record(&answer),

@@ -7,7 +7,7 @@ use crate::domain::time::Moment;
 
 /// Whether something may be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Permit {
+pub(super) enum Permit {
     /// Everything.
     Full,
     /// One record, to see whether the destination is back.
@@ -18,7 +18,7 @@ pub enum Permit {
 
 /// Failures in a row and what follows from them.
 #[derive(Clone, Debug)]
-pub struct Breaker {
+pub(super) struct Breaker {
     retry: Retry,
     failures: u32,
     wait_until: Moment,
@@ -27,13 +27,13 @@ pub struct Breaker {
 impl Breaker {
     /// A breaker that lets everything pass.
     #[must_use]
-    pub const fn new(retry: Retry) -> Self {
+    pub(super) const fn new(retry: Retry) -> Self {
         Self { retry, failures: 0, wait_until: Moment::from_ms(i64::MIN) }
     }
 
     /// Whether something may be sent at `now`.
     #[must_use]
-    pub fn permit(&self, now: Moment) -> Permit {
+    pub(super) fn permit(&self, now: Moment) -> Permit {
         if now < self.wait_until {
             return Permit::Wait(self.wait_until);
         }
@@ -41,12 +41,12 @@ impl Breaker {
     }
 
     /// The destination answered a request.
-    pub const fn succeed(&mut self) {
+    pub(super) const fn succeed(&mut self) {
         self.failures = 0;
     }
 
     /// A request failed at `now`.
-    pub fn fail(&mut self, now: Moment) {
+    pub(super) fn fail(&mut self, now: Moment) {
         self.failures = self.failures.saturating_add(1);
         let Some(opened) = self.failures.checked_sub(self.retry.breaker_failures_max) else {
             return;
@@ -56,14 +56,14 @@ impl Breaker {
     }
 
     /// The destination asked for a pause (`Retry-After`).
-    pub fn pause(&mut self, now: Moment, pause_ms: i64) {
+    pub(super) fn pause(&mut self, now: Moment, pause_ms: i64) {
         let until = now.plus_ms(pause_ms.min(self.retry.retry_after_ms_max));
         self.wait_until = self.wait_until.max(until);
     }
 
     /// Failures since the last answer.
     #[must_use]
-    pub const fn failures(&self) -> u32 {
+    pub(super) const fn failures(&self) -> u32 {
         self.failures
     }
 }

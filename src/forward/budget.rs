@@ -14,7 +14,7 @@ const ONE_RETRY: u64 = 100;
 
 /// A seed that no other instance shares, so that what failed together does not come back together.
 #[must_use]
-pub fn jitter_seed() -> u64 {
+pub(super) fn jitter_seed() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
@@ -22,7 +22,7 @@ pub fn jitter_seed() -> u64 {
 /// again. The retry library has no random source of its own here: without a seed every wait would
 /// be the same.
 #[must_use]
-pub fn wait_ms(least_ms: u64, most_ms: u64, tries: u32, seed: u64) -> i64 {
+pub(super) fn wait_ms(least_ms: u64, most_ms: u64, tries: u32, seed: u64) -> i64 {
     let place = usize::try_from(tries.min(32)).unwrap_or(32);
     let wait = ExponentialBuilder::new()
         .with_min_delay(Duration::from_millis(least_ms))
@@ -38,7 +38,7 @@ pub fn wait_ms(least_ms: u64, most_ms: u64, tries: u32, seed: u64) -> i64 {
 
 /// A bucket of retries.
 #[derive(Clone, Debug)]
-pub struct RetryBudget {
+pub(super) struct RetryBudget {
     retry: Retry,
     hundredths: u64,
     filled_at: Moment,
@@ -47,13 +47,13 @@ pub struct RetryBudget {
 impl RetryBudget {
     /// A full bucket.
     #[must_use]
-    pub fn new(retry: Retry, now: Moment) -> Self {
+    pub(super) fn new(retry: Retry, now: Moment) -> Self {
         let hundredths = u64::from(retry.budget_max) * ONE_RETRY;
         Self { retry, hundredths, filled_at: now }
     }
 
     /// Earns what time gives until `now`, and says how many retries there are.
-    pub fn available(&mut self, now: Moment) -> u64 {
+    pub(super) fn available(&mut self, now: Moment) -> u64 {
         let elapsed_ms = u64::try_from(now.since_ms(self.filled_at)).unwrap_or(0);
         let earned = elapsed_ms * u64::from(self.retry.budget_per_s) * ONE_RETRY / 1000;
         // A step too short to earn anything must not lose its time.
@@ -65,18 +65,18 @@ impl RetryBudget {
     }
 
     /// Takes retries out.
-    pub const fn take(&mut self, retries: u64) {
+    pub(super) const fn take(&mut self, retries: u64) {
         self.hundredths = self.hundredths.saturating_sub(retries * ONE_RETRY);
     }
 
     /// Earns the share of delivered records.
-    pub fn earn(&mut self, delivered: u64) {
+    pub(super) fn earn(&mut self, delivered: u64) {
         self.add(delivered * u64::from(self.retry.budget_per_100_delivered));
     }
 
     /// How long one retry takes to be earned by time alone.
     #[must_use]
-    pub fn one_ms(&self) -> i64 {
+    pub(super) fn one_ms(&self) -> i64 {
         1000 / i64::from(self.retry.budget_per_s.max(1)) + 1
     }
 

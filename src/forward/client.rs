@@ -10,7 +10,7 @@ use super::settings::Settings;
 
 /// A client of one counterparty.
 #[derive(Clone)]
-pub struct Client {
+pub(super) struct Client {
     http: reqwest::Client,
     base: Url,
     answer_bytes_max: usize,
@@ -46,7 +46,7 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError`] where the address is none or the client cannot be set up.
-    pub fn new(settings: &Settings) -> Result<Self, ClientError> {
+    pub(super) fn new(settings: &Settings) -> Result<Self, ClientError> {
         let base = match Url::parse(&settings.url) {
             Ok(base) if base.scheme() == "http" && base.has_host() => base,
             Ok(_) | Err(_) => return Err(ClientError::Url { found: settings.url.clone() }),
@@ -66,7 +66,7 @@ impl Client {
     ///
     /// # Errors
     /// [`NoAnswer`] where no whole answer came.
-    pub async fn post_records(&self, body: Vec<u8>) -> Result<HttpAnswer, NoAnswer> {
+    pub(super) async fn post_records(&self, body: Vec<u8>) -> Result<HttpAnswer, NoAnswer> {
         let mut url = self.base.clone();
         url.set_path("/v1/records");
         let request = self
@@ -81,7 +81,7 @@ impl Client {
     ///
     /// # Errors
     /// [`NoAnswer`] where no whole answer came.
-    pub async fn get_record(&self, id: &str) -> Result<HttpAnswer, NoAnswer> {
+    pub(super) async fn get_record(&self, id: &str) -> Result<HttpAnswer, NoAnswer> {
         let mut url = self.base.clone();
         url.set_path("/v1/records");
         if let Ok(mut path) = url.path_segments_mut() {
@@ -94,7 +94,7 @@ impl Client {
     ///
     /// # Errors
     /// [`NoAnswer`] where no whole answer came.
-    pub async fn get_acks(&self, after: u64, limit: u32) -> Result<HttpAnswer, NoAnswer> {
+    pub(super) async fn get_acks(&self, after: u64, limit: u32) -> Result<HttpAnswer, NoAnswer> {
         let mut url = self.base.clone();
         url.set_path("/v1/acks");
         url.set_query(Some(&format!("after={after}&limit={limit}")));

@@ -13,21 +13,21 @@ use crate::store::relay::{DeliveryState, OpenRecord};
 
 /// What became of a parcel.
 #[derive(Debug)]
-pub struct Delivery {
+pub(super) struct Delivery {
     /// The records, by key and seq.
-    pub records: Vec<OpenRecord>,
+    pub(super) records: Vec<OpenRecord>,
     /// For each record its answer; `None` where it was not tried.
-    pub answers: Vec<Option<Answer>>,
+    pub(super) answers: Vec<Option<Answer>>,
     /// Requests that were sent or tried.
-    pub requests: u64,
+    pub(super) requests: u64,
     /// Whether the destination as a whole failed: no connection, no answer, an error for all.
-    pub failed: bool,
+    pub(super) failed: bool,
     /// The pause that it asked for.
-    pub pause_ms: Option<i64>,
+    pub(super) pause_ms: Option<i64>,
 }
 
 /// Delivers records that were claimed together.
-pub async fn deliver(
+pub(super) async fn deliver(
     client: &Client,
     contract: &Contract,
     records: Vec<OpenRecord>,
@@ -45,9 +45,15 @@ pub async fn deliver(
 impl Delivery {
     /// A parcel that was never tried.
     #[must_use]
-    pub fn untried(records: Vec<OpenRecord>) -> Self {
+    pub(super) fn untried(records: Vec<OpenRecord>) -> Self {
         let answers = vec![None; records.len()];
         Self { records, answers, requests: 0, failed: false, pause_ms: None }
+    }
+
+    /// Whether any record was delivered or refused for good.
+    pub(super) fn is_final_for_any(&self) -> bool {
+        let mut answers = self.answers.iter().flatten();
+        answers.any(|answer| matches!(answer, Answer::Delivered { .. } | Answer::Refused { .. }))
     }
 
     /// Asks by id for every record whose answer was lost, a few at a time, until one stays open.

@@ -34,6 +34,7 @@ pub(super) struct Lane<'a> {
     breaker: Breaker,
     budget: RetryBudget,
     cycle: Cycle,
+    fruitless: u32,
     pub(super) report: RelayReport,
 }
 
@@ -72,13 +73,14 @@ impl<'a> Lane<'a> {
             breaker: Breaker::new(settings.retry.clone()),
             budget: RetryBudget::new(settings.retry.clone(), now()),
             cycle: Cycle::default(),
+            fruitless: 0,
             report: RelayReport::default(),
         })
     }
 
-    /// Failures in a row of the destination.
-    pub(super) const fn failures(&self) -> u32 {
-        self.breaker.failures()
+    /// Parcels in a row of which no record came to an end.
+    pub(super) const fn fruitless(&self) -> u32 {
+        self.fruitless
     }
 
     /// Reads, claims and delivers one page of keys.
@@ -216,6 +218,9 @@ impl<'a> Lane<'a> {
         relay::give_back(&mut tx, &given_back, now).await?;
         relay::settle(&mut tx, &settled, now).await?;
         tx.commit().await?;
+        for one in settled.iter().filter(|one| one.state == DeliveryState::Refused) {
+            tracing::warn!(record = %one.id, code = one.answer, "record refused");
+        }
         self.report.count(&settled);
         let delivered = settled.iter().filter(|one| one.state == DeliveryState::Delivered).count();
         self.budget.earn(u64::try_from(delivered).unwrap_or(u64::MAX));
@@ -224,8 +229,16 @@ impl<'a> Lane<'a> {
 
     fn judge(&mut self, delivery: &Delivery, now: Moment) {
         self.report.requests += delivery.requests;
+        if delivery.is_final_for_any() {
+            self.fruitless = 0;
+        } else if delivery.requests > 0 {
+            self.fruitless = self.fruitless.saturating_add(1);
+        }
         if delivery.failed {
             self.breaker.fail(now);
+            if self.breaker.failures() == self.settings.retry.breaker_failures_max {
+                tracing::warn!(destination = %self.destination, "destination fails, breaker opens");
+            }
         } else if delivery.requests > 0 {
             self.breaker.succeed();
         }

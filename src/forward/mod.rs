@@ -7,18 +7,18 @@
 //! Nothing here changes books: only the delivery columns of the outbox are written.
 
 pub mod acks;
-pub mod answer;
-pub mod breaker;
-pub mod budget;
+mod answer;
+mod breaker;
+mod budget;
 pub mod client;
 pub mod contract;
-pub mod delivery;
+mod delivery;
 pub mod golden_insurance;
 mod lane;
 pub mod national;
 mod parcel;
 pub mod relay;
-pub mod request;
+mod request;
 pub mod settings;
 pub mod tax;
 

@@ -97,7 +97,7 @@ impl Relay {
     }
 
     /// Delivers everything that can be delivered: until each destination has all, or what is left
-    /// waits behind a refusal, or the destination failed `idle_failures_max` times in a row.
+    /// waits behind a refusal, or `idle_failures_max` parcels in a row came to nothing.
     /// `now` must move on by itself, for retries wait for it.
     ///
     /// # Errors
@@ -153,7 +153,7 @@ async fn until_idle(
 ) -> Result<RelayReport, RelayError> {
     let mut lane = destination.lane(db, now)?;
     loop {
-        if lane.failures() >= destination.settings.retry.idle_failures_max {
+        if lane.fruitless() >= destination.settings.retry.idle_failures_max {
             return Ok(lane.report);
         }
         match lane.step().await? {

@@ -8,26 +8,26 @@ use crate::store::relay::OpenRecord;
 
 /// A record on the wire. Field names are the contract's.
 #[derive(Debug, Serialize)]
-pub struct WireRecord<'a> {
+pub(super) struct WireRecord<'a> {
     /// The outbox id: idempotency rests on it.
-    pub id: &'a str,
+    pub(super) id: &'a str,
     /// Kind of record.
-    pub kind: &'a str,
+    pub(super) kind: &'a str,
     /// Records of one key come in order of `seq`.
-    pub key: &'a str,
+    pub(super) key: &'a str,
     /// Place within the key, from 1.
-    pub seq: u64,
+    pub(super) seq: u64,
     /// Revision of the cause.
-    pub revision: u32,
+    pub(super) revision: u32,
     /// When the cause reached the hub, RFC 3339 with +08:00.
-    pub caused_at: String,
+    pub(super) caused_at: String,
     /// What the record says, exactly as its producer wrote it.
-    pub content: &'a RawValue,
+    pub(super) content: &'a RawValue,
 }
 
 /// Why a record is never sent: our own doing, kept as a refusal with a code of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unsendable {
+pub(super) enum Unsendable {
     /// The contract has no such kind.
     #[error("hub.kind_not_in_contract")]
     KindUnknown,
@@ -40,7 +40,7 @@ pub enum Unsendable {
 ///
 /// # Errors
 /// [`Unsendable`] where the counterparty could not read it in any case.
-pub fn wire_record<'a>(
+pub(super) fn wire_record<'a>(
     contract: &Contract,
     record: &'a OpenRecord,
 ) -> Result<WireRecord<'a>, Unsendable> {

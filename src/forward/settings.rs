@@ -56,7 +56,7 @@ pub struct Retry {
     pub breaker_wait_ms_min: u64,
     /// Longest wait of an open breaker, before jitter.
     pub breaker_wait_ms_max: u64,
-    /// Failures in a row after which a run until idle takes the destination for down.
+    /// Parcels in a row that come to nothing, after which a run until idle gives up.
     pub idle_failures_max: u32,
 }
 
@@ -87,7 +87,7 @@ impl Settings {
                 breaker_failures_max: 5,
                 breaker_wait_ms_min: 500,
                 breaker_wait_ms_max: 30_000,
-                idle_failures_max: 8,
+                idle_failures_max: 12,
             },
         }
     }

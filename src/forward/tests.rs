@@ -14,7 +14,8 @@ use crate::domain::time::Moment;
 use crate::simulate::counterparties::{Counterparty, Misbehaviour, Running, Simulator};
 use crate::store::Database;
 use crate::store::outbox::{self, Owed};
-use crate::store::relay::{self as store, Standing};
+use crate::store::relay as store;
+use crate::store::standing::{self, Standing};
 
 mod acks;
 mod classes;
@@ -51,7 +52,7 @@ impl Bench {
 
     async fn standing(&self, contract: &Contract) -> Standing {
         let mut tx = self.db.snapshot().await.unwrap();
-        let all = store::standings(&mut tx).await.unwrap();
+        let all = standing::standings(&mut tx).await.unwrap();
         all.into_iter()
             .find(|standing| standing.destination.as_str() == contract.destination)
             .unwrap_or_else(|| panic!("expected records owed to {}", contract.destination))

@@ -68,6 +68,14 @@ impl Account {
         if own { None } else { Some(Self::Place(code.clone())) }
     }
 
+    /// The memo account of a levy by its code, if the code is one.
+    #[must_use]
+    pub fn of_levy(code: &AccountCode) -> Option<Self> {
+        [Self::LevyReceivable, Self::LevyAssessed, Self::LevyPaid]
+            .into_iter()
+            .find(|account| account.to_string() == code.as_str())
+    }
+
     /// The book that it belongs to.
     #[must_use]
     pub const fn book(&self) -> Book {

@@ -42,6 +42,14 @@ pub enum EntryError {
         /// An account of the other book.
         found: String,
     },
+    /// A code that names no account of the kind asked for.
+    #[error("entry: expected a {expected} account, found {found}")]
+    NoSuchAccount {
+        /// The kind of account.
+        expected: &'static str,
+        /// The code.
+        found: String,
+    },
     /// A sum left the range of money.
     #[error(transparent)]
     Money(#[from] MoneyError),

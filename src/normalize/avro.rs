@@ -40,9 +40,8 @@ impl Shape {
     /// Compiles a schema for the wanted members.
     pub(super) fn new(schema: &Schema, wanted: &[Member]) -> Result<Self, ShapeError> {
         if let (Schema::Union(union), false) = (schema, wanted.is_empty()) {
-            let variants = union.variants().iter().map(|variant| match variant {
-                Schema::Null => Ok(Self::Null),
-                other => Self::new(other, wanted),
+            let variants = union.variants().iter().map(|variant| {
+                if *variant == Schema::Null { Ok(Self::Null) } else { Self::new(variant, wanted) }
             });
             return Ok(Self::Union(variants.collect::<Result<_, _>>()?));
         }

@@ -158,12 +158,10 @@ impl Check<'_> {
     fn rejected(&mut self, manifest: &Manifest, sample: &Sample) {
         let code = sample.name().split("--").next().unwrap_or_default();
         for normalized in self.normalize(manifest, sample) {
-            match &normalized {
-                Normalized::Held(reason) if reason.code() == code => {}
-                other => {
-                    let found = describe(other);
-                    self.find(&sample.path, format!("expected held {code}, found {found}"));
-                }
+            let held = matches!(&normalized, Normalized::Held(reason) if reason.code() == code);
+            if !held {
+                let found = describe(&normalized);
+                self.find(&sample.path, format!("expected held {code}, found {found}"));
             }
         }
     }

@@ -1,28 +1,32 @@
 //! Everything that is no order message: canonical facts and their event ids.
 
+mod case;
+mod fund;
+
+use std::ops::RangeInclusive;
+
 use sha2::{Digest, Sha256};
 
+use super::credit_code;
 use super::fields::Fields;
 use super::manifest::kinds::Kind;
 use super::manifest::source::Source;
 use super::token::TokenKeys;
 use crate::domain::event::{
-    Ack, AssessmentStage, BankOutcome, BankResult, CaseEvent, CaseFact, CountStatement, Decision,
-    DecisionFunction, Declaration, Enrolment, Envelope, Event, Fact, Filing, Interest, Payment,
-    Receipt, Refund, Registration, RegistrationAction, Transfer,
+    Ack, CountStatement, Enrolment, Envelope, Event, Fact, Registration, RegistrationAction,
 };
 use crate::domain::hold::HoldReason;
 use crate::domain::ids::{
-    AccountCode, BodyCode, CaseId, ConnectorId, CountyCode, CreditCode, DestinationId, DocumentNo,
-    EventId, IdError, ItemCode, LineCode, PlatformId,
+    AccountCode, CaseId, ConnectorId, CountyCode, DestinationId, DocumentNo, EventId, IdError,
+    LineCode, PlatformId,
 };
 use crate::domain::message::Message;
 use crate::domain::money::Fen;
 use crate::domain::personal::Personal;
 use crate::domain::time::{Day, Moment, Month};
 
-/// 伤残等级 1 to 10; 0 where no grade was reached.
-const GRADE_MAX: u8 = 10;
+/// Revisions of statements and versions of decisions are counted from 1.
+const REVISIONS: RangeInclusive<u32> = 1..=u32::MAX;
 
 /// What every fact of a connector shares.
 #[derive(Clone, Copy)]
@@ -112,7 +116,7 @@ impl<'r> Taker<'r, '_, '_> {
 
     fn statement(&mut self) -> Option<Taken> {
         let (line, day) = (self.line(), self.day("day", true));
-        let (revision, orders) = (self.small("revision", u32::MAX), self.counts("orders"));
+        let (revision, orders) = (self.small("revision", REVISIONS), self.counts("orders"));
         let at = self.optional_moment();
         let (line, day, revision) = (line?, day?, revision?);
         let statement =
@@ -145,7 +149,7 @@ impl<'r> Taker<'r, '_, '_> {
     }
 
     fn registration(&mut self) -> Option<Taken> {
-        let (credit_code, platform) = (self.id("credit_code", CreditCode::new), self.platform());
+        let (credit_code, platform) = (self.id("credit_code", credit_code::read), self.platform());
         let (line, action) = (self.line(), self.text("action"));
         let from = self.day("effective_from", false);
         let document_no = self.document("document_no");
@@ -170,213 +174,6 @@ impl<'r> Taker<'r, '_, '_> {
                 document_no,
             }),
         })
-    }
-
-    fn filing(&mut self) -> Option<Taken> {
-        let (case, platform, rider) = (self.case(), self.platform(), self.text("rider"));
-        let (identity_no, accident_at) = (self.text("identity_no"), self.moment("accident_at"));
-        let accident_county = self.county("accident_county");
-        let order_id = self.optional("order_id").and_then(|source| self.fields.order_id(source));
-        let at = self.moment("occurred_at");
-        let (case, platform) = (case?, platform?);
-        let worker = self.scope.keys.worker(&platform, &rider?);
-        let filing = Filing {
-            platform,
-            worker,
-            person: self.scope.keys.person(&identity_no?),
-            accident_at: accident_at?,
-            accident_county: accident_county?,
-            order_id,
-        };
-        Some(about(case, String::new(), at?, CaseFact::Filed(filing)))
-    }
-
-    fn application(&mut self) -> Option<Taken> {
-        let (case, applicant) = (self.case(), self.text("applicant"));
-        let at = self.moment("occurred_at");
-        let applicant = applicant?;
-        Some(about(case?, format!(":{applicant}"), at?, CaseFact::Applied { applicant }))
-    }
-
-    fn proposal(&mut self) -> Option<Taken> {
-        let (case, function) = (self.case(), self.text("function"));
-        let (outcome, at) = (self.text("outcome"), self.moment("occurred_at"));
-        let function = match function?.as_str() {
-            "confirmation" => DecisionFunction::Confirmation,
-            "assessment" => DecisionFunction::Assessment,
-            "benefit_determination" => DecisionFunction::BenefitDetermination,
-            _ => return None,
-        };
-        let at = at?;
-        let revision = format!(":{}:{}", function.code(), at.ms());
-        Some(about(case?, revision, at, CaseFact::Proposed { function, outcome: outcome? }))
-    }
-
-    fn confirmation(&mut self) -> Option<Taken> {
-        let (case, decision) = (self.case(), self.decision());
-        let (confirmed, at) = (self.text("confirmed"), self.moment("occurred_at"));
-        let situation = self.optional_text("situation");
-        let (decision, confirmed) = (decision?, confirmed? == "confirmed");
-        let revision = format!(":{}", decision.version);
-        let fact = CaseFact::Confirmation { decision, confirmed, situation };
-        Some(about(case?, revision, at?, fact))
-    }
-
-    fn assessment(&mut self) -> Option<Taken> {
-        let (case, decision, stage) = (self.case(), self.decision(), self.text("stage"));
-        let (grade, at) = (self.small("grade", GRADE_MAX), self.moment("occurred_at"));
-        let (decision, word) = (decision?, stage?);
-        let stage = match word.as_str() {
-            "initial" => AssessmentStage::Initial,
-            "review" => AssessmentStage::Review,
-            "reassessment" => AssessmentStage::Reassessment,
-            _ => return None,
-        };
-        let revision = format!(":{word}:{}", decision.version);
-        let fact = CaseFact::Assessment { decision, stage, grade: grade? };
-        Some(about(case?, revision, at?, fact))
-    }
-
-    fn benefit(&mut self) -> Option<Taken> {
-        let (case, decision) = (self.case(), self.decision());
-        let instruction = self.document("instruction");
-        let items = self.required("items");
-        let items = items.and_then(|source| self.fields.amounts(source, ItemCode::new));
-        let (at, decision) = (self.moment("occurred_at"), decision?);
-        let revision = format!(":{}", decision.version);
-        let (items, instruction) = (items?, instruction?);
-        let fact = CaseFact::BenefitDecision { decision, items, instruction };
-        Some(about(case?, revision, at?, fact))
-    }
-
-    fn decision(&mut self) -> Option<Decision> {
-        let body = self.id("body", BodyCode::new);
-        let document_no = self.optional_document("document_no");
-        let (decided_on, version) = (self.day("decided_on", true), self.small("version", u32::MAX));
-        Some(Decision { body: body?, document_no, decided_on: decided_on?, version: version? })
-    }
-
-    fn declaration(&mut self) -> Option<Taken> {
-        let (platform, line, period) = (self.platform(), self.line(), self.period());
-        let (orders, amount) = (self.count("orders"), self.amount("amount"));
-        let (declared_on, document_no) =
-            (self.day("declared_on", true), self.document("document_no"));
-        let at = self.moment("occurred_at");
-        let document_no = document_no?;
-        Some(Taken {
-            identity: document_no.to_string(),
-            occurred_at: at?,
-            fact: Fact::Declaration(Declaration {
-                platform: platform?,
-                line: line?,
-                period: period?,
-                orders: orders?,
-                amount: amount?,
-                declared_on: declared_on?,
-                document_no,
-            }),
-        })
-    }
-
-    fn payment(&mut self) -> Option<Taken> {
-        let (platform, line, period) = (self.platform(), self.line(), self.period());
-        let (principal, late_fee) = (self.amount("principal"), self.amount("late_fee"));
-        let (paid_on, treasury_on) = (self.day("paid_on", true), self.day("treasury_on", true));
-        let (e_ticket, at) = (self.document("e_ticket"), self.moment("occurred_at"));
-        let e_ticket = e_ticket?;
-        Some(Taken {
-            identity: e_ticket.to_string(),
-            occurred_at: at?,
-            fact: Fact::Payment(Payment {
-                platform: platform?,
-                line: line?,
-                period: period?,
-                principal: principal?,
-                late_fee: late_fee?,
-                paid_on: paid_on?,
-                treasury_on: treasury_on?,
-                e_ticket,
-            }),
-        })
-    }
-
-    fn refund(&mut self) -> Option<Taken> {
-        let (platform, line, period) = (self.platform(), self.line(), self.period());
-        let (amount, refunded_on) = (self.amount("amount"), self.day("refunded_on", true));
-        let (e_ticket, at) = (self.document("e_ticket"), self.moment("occurred_at"));
-        let (e_ticket, refunded_on) = (e_ticket?, refunded_on?);
-        Some(Taken {
-            identity: format!("{e_ticket}:{refunded_on}"),
-            occurred_at: at?,
-            fact: Fact::Refund(Refund {
-                platform: platform?,
-                line: line?,
-                period: period?,
-                amount: amount?,
-                refunded_on,
-                e_ticket,
-            }),
-        })
-    }
-
-    fn receipt(&mut self) -> Option<Taken> {
-        let (account, amount) = (self.account("account"), self.amount("amount"));
-        let e_ticket = self.optional_document("e_ticket");
-        let item = self.optional("item").and_then(|item| self.fields.id(item, ItemCode::new));
-        let booking = self.booking();
-        let (booked_on, voucher_no, at) = booking?;
-        let (account, amount) = (account?, amount?);
-        let identity = voucher_no.to_string();
-        let receipt = Receipt { account, amount, booked_on, voucher_no, e_ticket, item };
-        Some(Taken { identity, occurred_at: at, fact: Fact::Receipt(receipt) })
-    }
-
-    fn transfer(&mut self) -> Option<Taken> {
-        let (from, to, amount) = (self.account("from"), self.account("to"), self.amount("amount"));
-        let (booked_on, voucher_no, at) = self.booking()?;
-        let (from, to, amount) = (from?, to?, amount?);
-        let identity = voucher_no.to_string();
-        let transfer = Transfer { from, to, amount, booked_on, voucher_no };
-        Some(Taken { identity, occurred_at: at, fact: Fact::Transfer(transfer) })
-    }
-
-    fn interest(&mut self) -> Option<Taken> {
-        let (account, amount) = (self.account("account"), self.amount("amount"));
-        let (booked_on, voucher_no, at) = self.booking()?;
-        let identity = voucher_no.to_string();
-        let interest = Interest { account: account?, amount: amount?, booked_on, voucher_no };
-        Some(Taken { identity, occurred_at: at, fact: Fact::Interest(interest) })
-    }
-
-    fn bank_result(&mut self) -> Option<Taken> {
-        let (instruction, case) = (self.document("instruction"), self.case());
-        let (account, amount) = (self.account("account"), self.amount("amount"));
-        let outcome = self.text("outcome");
-        let (booked_on, voucher_no, at) = self.booking()?;
-        let outcome = match outcome?.as_str() {
-            "paid" => BankOutcome::Paid,
-            "returned" => BankOutcome::Returned,
-            _ => return None,
-        };
-        Some(Taken {
-            identity: voucher_no.to_string(),
-            occurred_at: at,
-            fact: Fact::BankResult(BankResult {
-                instruction: instruction?,
-                case: case?,
-                account: account?,
-                amount: amount?,
-                outcome,
-                booked_on,
-                voucher_no,
-            }),
-        })
-    }
-
-    fn booking(&mut self) -> Option<(Day, DocumentNo, Moment)> {
-        let (booked_on, voucher_no) = (self.day("booked_on", true), self.document("voucher_no"));
-        let at = self.moment("occurred_at");
-        Some((booked_on?, voucher_no?, at?))
     }
 
     fn ack(&mut self) -> Option<Taken> {
@@ -480,9 +277,12 @@ impl<'r> Taker<'r, '_, '_> {
         self.fields.count(source)
     }
 
-    fn small<T: TryFrom<u64> + PartialOrd>(&mut self, name: &str, most: T) -> Option<T> {
+    fn small<T>(&mut self, name: &str, range: RangeInclusive<T>) -> Option<T>
+    where
+        T: TryFrom<u64> + PartialOrd,
+    {
         let source = self.required(name)?;
-        self.fields.small(source, most)
+        self.fields.small(source, range)
     }
 
     fn counts(&mut self, name: &str) -> Option<Vec<(CountyCode, u64)>> {
@@ -494,10 +294,4 @@ impl<'r> Taker<'r, '_, '_> {
         let source = self.required(name)?;
         self.fields.amount(source)
     }
-}
-
-/// A fact about a case; `revision` is what follows the case in the event id.
-fn about(case: CaseId, revision: String, occurred_at: Moment, fact: CaseFact) -> Taken {
-    let identity = format!("{case}{revision}");
-    Taken { identity, occurred_at, fact: Fact::Case(CaseEvent { case, fact }) }
 }

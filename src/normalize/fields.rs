@@ -1,13 +1,15 @@
 //! Reads canonical values from the slots of one record, and remembers the first reason to hold it.
 
+mod amount;
+
 use std::borrow::Cow;
+use std::ops::RangeInclusive;
 
 use super::cell::Cell;
 use super::manifest::source::{Read, Source};
 use super::time::{TimeFault, day, month};
 use crate::domain::hold::HoldReason;
 use crate::domain::ids::{CountyCode, IdError, OrderId};
-use crate::domain::money::Fen;
 use crate::domain::time::{Day, Moment, Month};
 
 /// How far a platform's clock may run ahead of the log's: 5 minutes.
@@ -115,7 +117,12 @@ impl<'s, 'a> Fields<'s, 'a> {
             Cell::Text(text) if !read.number || is_whole(text) => Some(Cow::Borrowed(text)),
             Cell::Number(text) if read.number && is_whole(text) => Some(Cow::Borrowed(*text)),
             Cell::Long(value) if read.number => Some(Cow::Owned(value.to_string())),
-            _ => self.invalid(read, expected),
+            Cell::Text(_)
+            | Cell::Number(_)
+            | Cell::Long(_)
+            | Cell::Absent
+            | Cell::Rows(_)
+            | Cell::Other(_) => self.invalid(read, expected),
         }
     }
 
@@ -152,19 +159,9 @@ impl<'s, 'a> Fields<'s, 'a> {
         }
     }
 
-    /// The order number. An empty one is not absent but wrong.
+    /// An order number.
     pub(super) fn order_id(&mut self, source: &Source) -> Option<OrderId> {
-        let text = match source {
-            Source::First(reads) if self.place(source).is_none() => {
-                let empty =
-                    |read: &Read| matches!(self.cell(read.slot), Cell::Text(t) if t.is_empty());
-                if reads.iter().any(empty) {
-                    self.hold(HoldReason::OrderIdInvalid { found: String::new() });
-                }
-                None
-            }
-            Source::First(_) | Source::Constant(_) => self.text(source),
-        }?;
+        let text = self.text(source)?;
         match OrderId::new(&text) {
             Ok(id) => Some(id),
             Err(error) => {
@@ -172,6 +169,20 @@ impl<'s, 'a> Fields<'s, 'a> {
                 None
             }
         }
+    }
+
+    /// The order number that an order message must have; an empty one is not absent but wrong.
+    pub(super) fn own_order_id(&mut self, source: &Source) -> Option<OrderId> {
+        if let (Source::First(reads), true) = (source, self.is_absent(source)) {
+            let is_empty =
+                |read: &Read| matches!(self.cell(read.slot), Cell::Text(text) if text.is_empty());
+            if reads.iter().any(is_empty) {
+                self.hold(HoldReason::OrderIdInvalid { found: String::new() });
+                return None;
+            }
+        }
+        let id = self.order_id(source);
+        self.need(source, id)
     }
 
     /// A moment, possible and not in the future.
@@ -258,124 +269,18 @@ impl<'s, 'a> Fields<'s, 'a> {
         }
     }
 
-    /// A whole number of at most `most`.
-    pub(super) fn small<T>(&mut self, source: &Source, most: T) -> Option<T>
+    /// A whole number in a range.
+    pub(super) fn small<T>(&mut self, source: &Source, range: RangeInclusive<T>) -> Option<T>
     where
         T: TryFrom<u64> + PartialOrd,
     {
         let wide = self.count(source)?;
         match T::try_from(wide) {
-            Ok(number) if number <= most => Some(number),
+            Ok(number) if range.contains(&number) => Some(number),
             Ok(_) | Err(_) => {
                 let read = self.place(source)?;
                 self.invalid(read, "a number in the field's range")
             }
-        }
-    }
-
-    /// An amount of yuan.
-    pub(super) fn amount(&mut self, source: &Source) -> Option<Fen> {
-        let read = self.place(source)?;
-        let text = self.plain_amount(read, self.cell(read.slot))?;
-        self.yuan(read, text)
-    }
-
-    fn plain_amount(&mut self, read: &Read, cell: &'s Cell<'a>) -> Option<&'s str> {
-        match cell {
-            Cell::Text(text) => Some(text),
-            Cell::Number(text) if read.number => Some(text),
-            _ => self.invalid(read, "an amount of yuan as text"),
-        }
-    }
-
-    fn yuan(&mut self, read: &Read, text: &str) -> Option<Fen> {
-        let size = text.strip_prefix('-').unwrap_or(text);
-        let (whole, part) = size.split_once('.').unwrap_or((size, "0"));
-        let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-        if !digits(whole) || !digits(part) {
-            return self.invalid(read, "an amount of yuan");
-        }
-        if size.len() < text.len() && size.bytes().any(|byte| matches!(byte, b'1'..=b'9')) {
-            self.hold(HoldReason::AmountNegative { field: read.path.clone() });
-        }
-        match Fen::parse_yuan(text) {
-            Ok(fen) => Some(fen),
-            Err(_) => {
-                let (field, found) = (read.path.clone(), cut(text));
-                self.hold(HoldReason::AmountDigits { field, found });
-                None
-            }
-        }
-    }
-
-    /// Counts by county, ascending, each county once.
-    pub(super) fn counts(&mut self, source: &Source) -> Option<Vec<(CountyCode, u64)>> {
-        let read = self.place(source)?;
-        let mut counts = Vec::new();
-        for [code, figure] in self.pairs(read)? {
-            match (county(&code), count(&figure)) {
-                (Some(county), Some(count)) => counts.push((county, count)),
-                _ => return self.invalid(read, "pairs of county and count"),
-            }
-        }
-        counts.sort_unstable();
-        let once = |pair: &[(CountyCode, u64)]| matches!(pair, [a, b] if a.0 != b.0);
-        if counts.windows(2).all(once) {
-            Some(counts)
-        } else {
-            self.invalid(read, "each county once")
-        }
-    }
-
-    /// Amounts by code, in the record's order, each code once.
-    pub(super) fn amounts<T: PartialEq>(
-        &mut self,
-        source: &Source,
-        make: fn(&str) -> Result<T, IdError>,
-    ) -> Option<Vec<(T, Fen)>> {
-        let read = self.place(source)?;
-        let mut amounts: Vec<(T, Fen)> = Vec::new();
-        for [code, figure] in self.pairs(read)? {
-            let (Cell::Text(code), Cell::Text(figure)) = (code, figure) else {
-                return self.invalid(read, "pairs of item and amount");
-            };
-            let known =
-                read.codes.as_ref().map(|codes| codes.iter().find(|(from, _)| *from == *code));
-            let word = match &known {
-                None => &*code,
-                Some(Some((_, to))) => to,
-                Some(None) => {
-                    let (field, found) = (read.path.clone(), cut(&code));
-                    self.hold(HoldReason::CodeUnknown { field, found });
-                    continue;
-                }
-            };
-            match (make(word), self.yuan(read, &figure)) {
-                (Ok(item), Some(fen)) if amounts.iter().all(|(known, _)| *known != item) => {
-                    amounts.push((item, fen));
-                }
-                (Ok(_), Some(_)) => return self.invalid(read, "each item once"),
-                (Err(_), _) => return self.invalid(read, "an item"),
-                (Ok(_), None) => {}
-            }
-        }
-        Some(amounts)
-    }
-
-    fn pairs(&mut self, read: &Read) -> Option<Vec<[Cell<'s>; 2]>> {
-        match (self.cell(read.slot), read.pairs) {
-            (Cell::Rows(rows), _) => Some(rows.clone()),
-            (Cell::Text(text), Some((between, within))) => {
-                let pairs = text.split(between).map(|pair| {
-                    let (code, figure) = pair.split_once(within)?;
-                    Some([Cell::Text(Cow::Borrowed(code)), Cell::Text(Cow::Borrowed(figure))])
-                });
-                match pairs.collect() {
-                    Some(pairs) => Some(pairs),
-                    None => self.invalid(read, "pairs of code and figure"),
-                }
-            }
-            _ => self.invalid(read, "a list of pairs"),
         }
     }
 

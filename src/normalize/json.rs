@@ -83,11 +83,15 @@ impl<'a> Scanner<'a> {
             }
             self.at += 1;
             self.space();
-            let wanted = members.iter().find(|member| member.name == *key);
-            if !seen.insert(key) {
-                self.note_twice(seen.last.clone());
+            let place = members.iter().position(|member| member.name == *key);
+            let twice = match place {
+                Some(place) => seen.named_before(place).then_some(key),
+                None => seen.insert(key).err(),
+            };
+            if let Some(key) = twice {
+                self.note_twice(&key);
             }
-            match wanted {
+            match place.and_then(|place| members.get(place)) {
                 Some(member) => self.wanted(&member.want, slots)?,
                 None => self.unwanted()?,
             }
@@ -226,136 +230,10 @@ impl<'a> Scanner<'a> {
         Ok(found == close)
     }
 
-    fn note_twice(&mut self, key: Option<Cow<'a, str>>) {
+    fn note_twice(&mut self, key: &str) {
         if self.fault.is_none() {
-            let key = key.unwrap_or_default().chars().take(80).collect();
-            self.fault = Some(HoldReason::DuplicateKey { key });
+            self.fault = Some(HoldReason::DuplicateKey { key: key.chars().take(80).collect() });
         }
-    }
-
-    fn string(&mut self) -> Result<Cow<'a, str>, Stop> {
-        self.at += 1;
-        let start = self.at;
-        loop {
-            match self.need()? {
-                b'"' => {
-                    let text = self.text.get(start..self.at).unwrap_or_default();
-                    self.at += 1;
-                    return Ok(Cow::Borrowed(text));
-                }
-                b'\\' => break,
-                0..0x20 => return Err(Stop::Unexpected("an escaped control character")),
-                _ => self.at += 1,
-            }
-        }
-        let mut text = self.text.get(start..self.at).unwrap_or_default().to_owned();
-        loop {
-            let from = self.at;
-            while !matches!(self.need()?, b'"' | b'\\' | 0..0x20) {
-                self.at += 1;
-            }
-            text.push_str(self.text.get(from..self.at).unwrap_or_default());
-            match self.need()? {
-                b'"' => {
-                    self.at += 1;
-                    return Ok(Cow::Owned(text));
-                }
-                b'\\' => text.push(self.escape()?),
-                _ => return Err(Stop::Unexpected("an escaped control character")),
-            }
-        }
-    }
-
-    fn escape(&mut self) -> Result<char, Stop> {
-        self.at += 1;
-        let letter = self.need()?;
-        let plain = match letter {
-            b'"' | b'\\' | b'/' => char::from(letter),
-            b'b' => '\u{8}',
-            b'f' => '\u{c}',
-            b'n' => '\n',
-            b'r' => '\r',
-            b't' => '\t',
-            b'u' => return self.unicode(),
-            _ => return Err(Stop::Unexpected("an escape")),
-        };
-        self.at += 1;
-        Ok(plain)
-    }
-
-    fn unicode(&mut self) -> Result<char, Stop> {
-        let first = self.four_hex()?;
-        if !(0xd800..0xdc00).contains(&first) {
-            return char::from_u32(first).ok_or(Stop::Unexpected("a whole surrogate pair"));
-        }
-        for part in *b"\\u" {
-            if self.need()? != part {
-                return Err(Stop::Unexpected("a whole surrogate pair"));
-            }
-            self.at += usize::from(part == b'\\');
-        }
-        let second = self.four_hex()?;
-        if !(0xdc00..0xe000).contains(&second) {
-            return Err(Stop::Unexpected("a whole surrogate pair"));
-        }
-        char::from_u32(0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00))
-            .ok_or(Stop::Unexpected("a whole surrogate pair"))
-    }
-
-    /// Takes the `u` and four hexadecimal digits.
-    fn four_hex(&mut self) -> Result<u32, Stop> {
-        let mut code = 0;
-        for _ in 0..4 {
-            self.at += 1;
-            let digit = char::from(self.need()?).to_digit(16);
-            code = code * 16 + digit.ok_or(Stop::Unexpected("four hexadecimal digits"))?;
-        }
-        self.at += 1;
-        Ok(code)
-    }
-
-    fn number(&mut self) -> Result<&'a str, Stop> {
-        let start = self.at;
-        if self.need()? == b'-' {
-            self.at += 1;
-        }
-        if self.need()? == b'0' {
-            self.at += 1;
-        } else {
-            self.digits()?;
-        }
-        if self.peek() == Some(b'.') {
-            self.at += 1;
-            self.digits()?;
-        }
-        if matches!(self.peek(), Some(b'e' | b'E')) {
-            self.at += 1;
-            if matches!(self.peek(), Some(b'+' | b'-')) {
-                self.at += 1;
-            }
-            self.digits()?;
-        }
-        Ok(self.text.get(start..self.at).unwrap_or_default())
-    }
-
-    fn digits(&mut self) -> Result<(), Stop> {
-        if !self.need()?.is_ascii_digit() {
-            return Err(Stop::Unexpected("a digit"));
-        }
-        while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
-            self.at += 1;
-        }
-        Ok(())
-    }
-
-    fn word(&mut self, word: &'static str) -> Result<(), Stop> {
-        for byte in word.bytes() {
-            if self.need()? != byte {
-                return Err(Stop::Unexpected("true, false or null"));
-            }
-            self.at += 1;
-        }
-        Ok(())
     }
 
     fn space(&mut self) {
@@ -383,20 +261,27 @@ impl<'a> Scanner<'a> {
 /// The keys that one object has named.
 #[derive(Default)]
 struct Keys<'a> {
+    /// Wanted members, one bit each: a plan has fewer than 64.
+    wanted: u64,
     few: [&'a str; FEW],
     used: usize,
     more: HashSet<Cow<'a, str>>,
-    /// The last key that was named before.
-    last: Option<Cow<'a, str>>,
 }
 
 impl<'a> Keys<'a> {
-    /// False where the key was named before.
-    fn insert(&mut self, key: Cow<'a, str>) -> bool {
+    /// Notes a wanted member by its place; true where it was named before.
+    fn named_before(&mut self, place: usize) -> bool {
+        let bit = 1 << place;
+        let before = self.wanted & bit != 0;
+        self.wanted |= bit;
+        before
+    }
+
+    /// Notes another key, or gives back one that was named before.
+    fn insert(&mut self, key: Cow<'a, str>) -> Result<(), Cow<'a, str>> {
         let known = self.few.iter().take(self.used).any(|seen| **seen == *key);
         if known || (!self.more.is_empty() && self.more.contains(&key)) {
-            self.last = Some(key);
-            return false;
+            return Err(key);
         }
         match (key, self.few.get_mut(self.used)) {
             (Cow::Borrowed(plain), Some(place)) => {
@@ -407,7 +292,7 @@ impl<'a> Keys<'a> {
                 self.more.insert(key);
             }
         }
-        true
+        Ok(())
     }
 }
 
@@ -421,5 +306,6 @@ fn kind_of(first: u8) -> &'static str {
     }
 }
 
+mod leaf;
 #[cfg(test)]
 mod tests;

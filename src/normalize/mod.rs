@@ -9,6 +9,7 @@ mod avro;
 mod cell;
 mod check;
 mod connectors;
+mod credit_code;
 mod csv;
 mod fact;
 mod fields;

@@ -44,8 +44,7 @@ pub(super) fn read(plan: &OrderPlan, scope: Scope<'_>, mut fields: Fields<'_, '_
 /// Holds a message whose status says nothing, for the first of its faults.
 fn without_meaning(plan: &OrderPlan, mut fields: Fields<'_, '_>) -> Normalized {
     if let Some(source) = plan.order_id() {
-        let id = fields.order_id(source);
-        fields.need(source, id);
+        fields.own_order_id(source);
     }
     held(fields)
 }
@@ -62,8 +61,7 @@ fn event(
     mut fields: Fields<'_, '_>,
 ) -> Normalized {
     let Scope { platform, resolution_ms, keys } = scope;
-    let order_id = fields.order_id(&sources.order_id);
-    fields.need(&sources.order_id, order_id.as_ref());
+    let order_id = fields.own_order_id(&sources.order_id);
     let line = fields.id(&sources.line, LineCode::new);
     fields.need(&sources.line, line.as_ref());
     let occurred_at = fields.moment(&sources.occurred_at);

@@ -36,21 +36,19 @@ impl Sample {
     ) -> Result<Self, ManifestError> {
         let bytes = std::fs::read(&path).map_err(read_error(&path))?;
         let extension = path.extension().and_then(|extension| extension.to_str());
-        let (mut header_digest, mut records) = (None, Ok(Vec::new()));
-        match (extension, manifest_feed.map(Feed::format)) {
-            (Some("bin"), _) => records = Ok(vec![bytes]),
-            (Some("json"), _) => records = Ok(vec![without_line_end(&bytes).to_vec()]),
-            (Some("ndjson"), _) => records = Ok(lines(&bytes)),
+        let mut header_digest = None;
+        let records = match (extension, manifest_feed.map(Feed::format)) {
+            (Some("bin"), _) => Ok(vec![bytes]),
+            (Some("json"), _) => Ok(vec![without_line_end(&bytes).to_vec()]),
+            (Some("ndjson"), _) => Ok(lines(&bytes)),
             (Some("csv"), _) => {
                 let mut all = lines(&bytes).into_iter();
                 header_digest = all.next().map(|line| Sha256::digest(line).into());
-                records = Ok(all.collect());
+                Ok(all.collect())
             }
-            (Some("avro"), Some(Format::Avro(avro))) => records = datums(&bytes, &avro.schema),
-            (other, _) => {
-                records = Err(format!("expected a sample file, found the extension {other:?}"));
-            }
-        }
+            (Some("avro"), Some(Format::Avro(avro))) => datums(&bytes, &avro.schema),
+            (other, _) => Err(format!("expected a sample file, found the extension {other:?}")),
+        };
         Ok(Self { path, feed: feed.to_owned(), header_digest, records })
     }
 }

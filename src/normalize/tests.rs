@@ -1,5 +1,4 @@
 //! The engine against every folder of `connectors/`, and each reason to hold.
-#![expect(clippy::indexing_slicing, reason = "a test that panics has failed")]
 
 use std::path::PathBuf;
 

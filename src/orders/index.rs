@@ -8,6 +8,7 @@ use super::bits::{
     take_block, take_ints,
 };
 use crate::domain::ids::{UnitCode, WorkerToken};
+use crate::domain::time::Day;
 
 /// Fingerprints (40 bits) of a sealed day, ascending.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -139,6 +140,10 @@ impl RiceReader<'_> {
 /// Counted orders by unit and rider: signed, so that a late run adds its changes as a further
 /// segment. A rider was insured in a unit on the day where the sum is above zero.
 pub type RiderOrders = BTreeMap<(UnitCode, WorkerToken), i64>;
+
+/// Riders' orders by the day on which they count, which is not always the day that the order is
+/// kept under: an earlier acceptance may be learnt later.
+pub type RidersByDay = BTreeMap<Day, RiderOrders>;
 
 /// Writes riders' orders.
 ///

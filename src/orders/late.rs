@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::columns::{Columns, RawMessage};
 use super::effects::{CountCell, Fate};
 use super::identity::{Fingerprints, short};
-use super::index::RiderOrders;
+use super::index::RidersByDay;
 use super::order::{Order, Standing, Verdict};
 use super::resolve::{is_after_cut, place_in_scope, stripped};
 use super::seal::count_riders;
@@ -52,7 +52,7 @@ pub struct LateEffects {
     /// Changed counts.
     pub counts: BTreeMap<CountCell, i64>,
     /// Changed riders, by day.
-    pub riders: BTreeMap<Day, RiderOrders>,
+    pub riders: RidersByDay,
     /// What each late event turned out to be, where it is not applied after all.
     pub reclassified: Vec<(Fate, RawMessage, Option<HoldReason>)>,
 }
@@ -156,7 +156,7 @@ impl Run<'_> {
             Some(_) | None => late.event.clone(),
         };
         self.effects.delta.entry(found.day).or_default().push(Some(found.ordinal), &row);
-        let riders = self.effects.riders.entry(found.day).or_default();
+        let riders = &mut self.effects.riders;
         count_riders(&before, self.context.policy, -1, riders);
         count_riders(&found.order, self.context.policy, 1, riders);
         self.recount(&before.standing(), &found.order.standing(), late.raw.received_at);
@@ -180,8 +180,7 @@ impl Run<'_> {
         let print = short(self.context.fingerprints.of(late.event.order_id.as_str()));
         self.effects.fingerprints.entry(day).or_default().push(print);
         let order = Order::new(late.event.clone());
-        let riders = self.effects.riders.entry(day).or_default();
-        count_riders(&order, self.context.policy, 1, riders);
+        count_riders(&order, self.context.policy, 1, &mut self.effects.riders);
         let nothing = Standing::NotCounted(super::order::NotCounted::NoAcceptance);
         self.recount(&nothing, &order.standing(), late.raw.received_at);
         self.orders.insert(late.event.order_id.clone(), Located { day, ordinal, order });

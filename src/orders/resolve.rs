@@ -237,7 +237,7 @@ impl Run<'_> {
         }
         let fate = match order.consider(&item.event, self.shard.settings.reassign_window_ms) {
             Verdict::Conflict(field) => {
-                return self.hold(item, HoldReason::SameIdOtherContent { field });
+                return self.hold(item, self.conflict(item, day, field));
             }
             Verdict::Duplicate { fills: false } => return self.fate(item, Fate::Duplicate),
             Verdict::Duplicate { fills: true } => Fate::Duplicate,
@@ -260,6 +260,17 @@ impl Run<'_> {
             self.effects.amended.insert(print, order);
         }
         self.fate(item, fate);
+    }
+
+    /// A number that stands on a day which the message's own time finds closed is named so,
+    /// whether or not memory still has that day.
+    fn conflict(&self, item: &Incoming, day: Day, field: &'static str) -> HoldReason {
+        let other = item.event.accepted_at.map(Moment::day).filter(|other| *other != day);
+        let closed_at = day.end().plus_ms(self.shard.settings.seal_after_ms);
+        if field == "accepted_at" && other.is_some() && item.received_at >= closed_at {
+            return HoldReason::SameIdOtherDay;
+        }
+        HoldReason::SameIdOtherContent { field }
     }
 
     /// The whole order: from memory where it is amended, else its first event and its kinds.

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::bits::ABSENT;
 use super::columns::Columns;
 use super::identity::{Fingerprints, short};
-use super::index::{Chunk, FingerprintRun, RiderOrders, encode_index, encode_riders};
+use super::index::{Chunk, FingerprintRun, RidersByDay, encode_index};
 use super::order::{Order, Standing};
 use super::resolve::place_in_scope;
 use super::segment::{SegmentError, SegmentHead, encode_small};
@@ -37,8 +37,8 @@ pub struct SealedDay {
     pub amending: Option<(u64, Vec<u8>)>,
     /// Directory and fingerprints.
     pub index: Vec<u8>,
-    /// Riders of counted orders.
-    pub riders: Vec<u8>,
+    /// Riders of counted orders, by the day that they count on.
+    pub riders: RidersByDay,
     /// Number of orders.
     pub orders: u32,
 }
@@ -157,7 +157,7 @@ impl OpenDay {
             (at(&self.base.workers), at(&self.base.accepted))
         });
         let mut amending = Columns::default();
-        let mut riders = RiderOrders::new();
+        let mut riders = RidersByDay::new();
         let mut fingerprints = Vec::with_capacity(rows.len());
         for (row, ordinal) in rows.iter().zip(0i64..) {
             let old = u32::try_from(*row).unwrap_or(u32::MAX);
@@ -179,7 +179,7 @@ impl OpenDay {
             chunks,
             amending,
             index: encode_index(&directory, &FingerprintRun::new(fingerprints)),
-            riders: encode_riders(&riders)?,
+            riders,
             orders: u32::try_from(rows.len()).unwrap_or(u32::MAX),
         })
     }
@@ -224,13 +224,14 @@ pub(super) fn add_amending(
 }
 
 /// Adds the riders of an order, if it counts, `change` times each.
-pub(super) fn count_riders(order: &Order, policy: &Policy, change: i64, riders: &mut RiderOrders) {
+pub(super) fn count_riders(order: &Order, policy: &Policy, change: i64, riders: &mut RidersByDay) {
     let standing = order.standing();
     let Some(place) = place_in_scope(policy, Some(&standing)) else { return };
     let Some(unit) = policy.unit_of(place.county) else { return };
+    let on_day = riders.entry(place.day).or_default();
     let workers: BTreeSet<_> = order.acceptors().collect();
     for worker in workers {
-        *riders.entry((unit, worker)).or_insert(0) += change;
+        *on_day.entry((unit, worker)).or_insert(0) += change;
     }
 }
 

@@ -68,11 +68,17 @@ fn object<'m>(map: &'m mut Map<String, Value>, key: &str) -> &'m mut Map<String,
     }
 }
 
-/// The five terms over all connectors, and of each.
+/// The feed of answers to our own records: no figure of anybody else's.
+const ANSWERS: &str = "acks";
+
+/// The five terms over all connectors, and of each, but for answers to our own records.
 async fn messages(tx: &mut Tx) -> Result<(Value, Value), ServeError> {
     let mut all = Tally::default();
     let mut connectors: BTreeMap<String, Tally> = BTreeMap::new();
-    for (connector, _, tally) in outcomes::by_feed(tx).await? {
+    for (connector, feed, tally) in outcomes::by_feed(tx).await? {
+        if feed == ANSWERS {
+            continue;
+        }
         all.add(&tally);
         connectors.entry(connector).or_default().add(&tally);
     }

@@ -8,9 +8,9 @@ use super::ServeError;
 use crate::domain::money::Fen;
 use crate::store::ledger::{Balance, Turnover};
 use crate::store::outcomes::Tally;
-use crate::store::relay::Standing;
+use crate::store::standing::{Standing, standings};
 use crate::store::suspects::Suspect;
-use crate::store::{Tx, held, ledger, outcomes, relay, suspects, uint};
+use crate::store::{Tx, held, ledger, outcomes, suspects, uint};
 
 /// What became of the messages of one feed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,7 +99,7 @@ pub async fn status(tx: &mut Tx) -> Result<Status, ServeError> {
         balances: ledger::balances(tx).await?,
         books: totals(&ledger::trial_balance(tx).await?)?,
         suspects: suspects::open(tx).await?,
-        standings: relay::standings(tx).await?,
+        standings: standings(tx).await?,
     })
 }
 

@@ -2,8 +2,8 @@
 
 use sqlx::Row;
 
-use super::cases::{damaged, read_filing};
-use super::{StoreError, Tx};
+use super::cases::{CASE, read_filing};
+use super::{StoreError, Tx, column};
 use crate::cases::evidence::Evidence;
 use crate::domain::event::Filing;
 use crate::domain::ids::CaseId;
@@ -46,7 +46,7 @@ pub async fn cases_wanting_evidence(tx: &mut Tx) -> Result<Vec<WantsEvidence>, S
     .await?;
     let wants = |row: &sqlx::any::AnyRow| {
         let case: String = row.try_get("case_id")?;
-        let case = CaseId::new(&case).map_err(|error| damaged(&error))?;
+        let case = CaseId::new(&case).map_err(|error| column::damaged(CASE, error.to_string()))?;
         Ok(WantsEvidence { case, filing: read_filing(row)? })
     };
     rows.iter().map(wants).collect()
@@ -112,7 +112,8 @@ pub async fn all_evidence(tx: &mut Tx) -> Result<Vec<EvidenceRow>, StoreError> {
         Ok(EvidenceRow {
             case: row.try_get("case_id")?,
             status: row.try_get("status")?,
-            orders: serde_json::from_str(&orders).map_err(|error| damaged(&error))?,
+            orders: serde_json::from_str(&orders)
+                .map_err(|error| column::damaged(CASE, error.to_string()))?,
             as_of: Moment::from_ms(row.try_get("as_of")?),
         })
     };

@@ -3,15 +3,16 @@
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
-use super::{StoreError, Tx};
+use super::{StoreError, Tx, column};
 use crate::cases::state::{Standing, State};
 use crate::domain::event::{Decision, DecisionFunction, Envelope, Filing};
-use crate::domain::ids::{
-    CaseId, CountyCode, DocumentNo, ItemCode, OrderId, PersonToken, PlatformId, WorkerToken,
-};
+use crate::domain::ids::{CaseId, DocumentNo, ItemCode, OrderId, PersonToken, WorkerToken};
 use crate::domain::money::Fen;
 use crate::domain::time::Moment;
 use crate::ledger::standing::Benefit;
+
+/// Names these tables where a stored value is damaged.
+pub(super) const CASE: &str = "case";
 
 /// One applied event of a case.
 #[derive(Clone, Debug)]
@@ -72,22 +73,17 @@ pub async fn filing(tx: &mut Tx, case: &CaseId) -> Result<Option<Filing>, StoreE
 }
 
 pub(super) fn read_filing(row: &AnyRow) -> Result<Filing, StoreError> {
-    let platform: String = row.try_get("platform")?;
-    let county: i64 = row.try_get("county")?;
     let order_id: Option<String> = row.try_get("order_id")?;
     Ok(Filing {
-        platform: PlatformId::new(&platform).map_err(|error| damaged(&error))?,
+        platform: column::platform(row, CASE)?,
         worker: WorkerToken(row.try_get::<i64, _>("worker")?.cast_unsigned()),
         person: PersonToken(row.try_get::<i64, _>("person")?.cast_unsigned()),
         accident_at: Moment::from_ms(row.try_get("accident_at")?),
-        accident_county: u32::try_from(county)
-            .ok()
-            .and_then(CountyCode::new)
-            .ok_or_else(|| damaged(&format!("expected a county of six digits, found {county}")))?,
+        accident_county: column::county(row, CASE)?,
         order_id: order_id
             .map(|id| OrderId::new(&id))
             .transpose()
-            .map_err(|error| damaged(&error))?,
+            .map_err(|error| column::damaged(CASE, error.to_string()))?,
     })
 }
 
@@ -233,7 +229,7 @@ pub async fn decided(tx: &mut Tx, case: &CaseId) -> Result<Decided, StoreError> 
     let mut decided = Decided::default();
     for row in &rows {
         let function: String = row.try_get("function")?;
-        let version = version_of(row)?;
+        let version = column::number(row, "version", CASE)?;
         let outcome: String = row.try_get("outcome")?;
         // Rows come by version, so that the highest of each function is what stays.
         if function == DecisionFunction::Confirmation.code() {
@@ -246,6 +242,18 @@ pub async fn decided(tx: &mut Tx, case: &CaseId) -> Result<Decided, StoreError> 
         }
     }
     Ok(decided)
+}
+
+/// How many decisions were kept for a case: the revision of what is said of it.
+///
+/// # Errors
+/// [`StoreError`] where the engine refuses or the number is damaged.
+pub async fn decisions_kept(tx: &mut Tx, case: &CaseId) -> Result<u32, StoreError> {
+    let row = sqlx::query("select count(*) as decisions from case_decision where case_id = $1")
+        .bind(case.as_str())
+        .fetch_one(&mut **tx)
+        .await?;
+    column::number(&row, "decisions", CASE)
 }
 
 /// The cases that gave this payment instruction, each once.
@@ -288,12 +296,13 @@ pub async fn benefit_of(
          order by item",
     )
     .bind(case)
-    .bind(i64::from(version_of(&row)?))
+    .bind(i64::from(column::number(&row, "version", CASE)?))
     .fetch_all(&mut **tx)
     .await?;
     let item = |row: &AnyRow| {
         let code: String = row.try_get("item")?;
-        let code = ItemCode::new(&code).map_err(|error| damaged(&error))?;
+        let code =
+            ItemCode::new(&code).map_err(|error| column::damaged(CASE, error.to_string()))?;
         Ok((code, Fen::new(row.try_get("amount_fen")?)))
     };
     let items = rows.iter().map(item).collect::<Result<Vec<_>, StoreError>>()?;
@@ -334,13 +343,4 @@ pub async fn states(tx: &mut Tx) -> Result<Vec<(String, String)>, StoreError> {
         .fetch_all(&mut **tx)
         .await?;
     rows.iter().map(|row| Ok((row.try_get("case_id")?, row.try_get("state")?))).collect()
-}
-
-fn version_of(row: &AnyRow) -> Result<u32, StoreError> {
-    let version: i64 = row.try_get("version")?;
-    u32::try_from(version).map_err(|error| damaged(&format!("version {version}: {error}")))
-}
-
-pub(super) fn damaged(detail: &impl ToString) -> StoreError {
-    StoreError::Damaged { what: "case", detail: detail.to_string() }
 }

@@ -22,11 +22,13 @@ pub mod positions;
 pub mod registration;
 pub mod relay;
 pub mod roster;
-#[cfg(test)]
-pub(crate) mod scratch;
 pub mod segments;
+pub mod standing;
 pub mod statement;
 pub mod suspects;
+
+#[cfg(test)]
+pub(crate) mod scratch;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{Any, AnyPool, Transaction};

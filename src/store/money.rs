@@ -3,13 +3,15 @@
 
 use sqlx::Row;
 
-use super::{StoreError, Tx};
+use super::{StoreError, Tx, column};
 use crate::domain::ids::{
     AccountCode, CaseId, ConnectorId, DocumentNo, EventId, LineCode, PlatformId,
 };
 use crate::domain::money::Fen;
 use crate::domain::time::{Day, Moment, Month};
 use crate::ledger::standing::TaxParts;
+
+const FUND: &str = "fund_fact";
 
 /// The three kinds of tax fact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,7 +137,7 @@ pub async fn put_tax(tx: &mut Tx, fact: &TaxFact<'_>) -> Result<(), StoreError> 
     .bind(fact.digest.to_vec())
     .bind(fact.platform.as_str())
     .bind(fact.line.as_str())
-    .bind(i64::from(fact.period.year()) * 12 + i64::from(fact.period.number()) - 1)
+    .bind(column::month_no(fact.period))
     .bind(fact.orders.map(u64::cast_signed))
     .bind(fact.amount.get())
     .bind(fact.late_fee.get())
@@ -228,7 +230,7 @@ pub async fn receipts_on(tx: &mut Tx, ticket: &DocumentNo, amount: Fen) -> Resul
     .bind(amount.get())
     .fetch_one(&mut **tx)
     .await?;
-    tally(row.try_get("receipts")?)
+    column::number(&row, "receipts", FUND)
 }
 
 /// What the bank did with an instruction for a case, by amount.
@@ -254,16 +256,9 @@ pub async fn bank_tallies(
     let bank_tally = |row: &sqlx::any::AnyRow| {
         Ok(BankTally {
             amount: Fen::new(row.try_get("amount_fen")?),
-            paid: tally(row.try_get("paid")?)?,
-            returned: tally(row.try_get("returned")?)?,
+            paid: column::number(row, "paid", FUND)?,
+            returned: column::number(row, "returned", FUND)?,
         })
     };
     rows.iter().map(bank_tally).collect()
-}
-
-fn tally(number: i64) -> Result<u32, StoreError> {
-    u32::try_from(number).map_err(|error| StoreError::Damaged {
-        what: "fund_fact",
-        detail: format!("expected a number of facts, found {number}: {error}"),
-    })
 }

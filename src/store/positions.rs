@@ -195,3 +195,53 @@ pub async fn progress(tx: &mut Tx, topic: &str) -> Result<Vec<(u32, u64, Moment)
     }
     Ok(progress)
 }
+
+/// All topics with their number of partitions.
+///
+/// # Errors
+/// [`StoreError::Sql`] where the engine refuses.
+pub async fn topics(tx: &mut Tx) -> Result<Vec<(String, u32)>, StoreError> {
+    let rows = sqlx::query("select topic, partitions from topic order by topic")
+        .fetch_all(&mut **tx)
+        .await?;
+    let mut topics = Vec::with_capacity(rows.len());
+    for row in rows {
+        let partitions: i64 = row.try_get("partitions")?;
+        topics.push((row.try_get("topic")?, u32::try_from(partitions).unwrap_or(u32::MAX)));
+    }
+    Ok(topics)
+}
+
+/// The number of partitions of a topic; 1 where it is not registered.
+///
+/// # Errors
+/// [`StoreError::Sql`] where the engine refuses.
+pub async fn partitions_of(tx: &mut Tx, topic: &str) -> Result<u32, StoreError> {
+    let row = sqlx::query("select partitions from topic where topic = $1")
+        .bind(topic)
+        .fetch_optional(&mut **tx)
+        .await?;
+    let partitions: i64 = row.map_or(Ok(1), |row| row.try_get("partitions"))?;
+    Ok(u32::try_from(partitions).unwrap_or(u32::MAX))
+}
+
+/// Locks the position rows of all partitions, in order, and gives the first that has applied a
+/// message of `cut_at` or later.
+///
+/// # Errors
+/// [`StoreError::Sql`] where the engine refuses.
+pub async fn past(tx: &mut Tx, cut_at: Moment) -> Result<Option<PartitionKey>, StoreError> {
+    // The write that changes nothing takes the row locks in the order of the key.
+    sqlx::query("update position set lease_until = lease_until").execute(&mut **tx).await?;
+    let row = sqlx::query(
+        "select topic, partition from position where received_at >= $1 \
+         order by topic, partition limit 1",
+    )
+    .bind(cut_at.ms())
+    .fetch_optional(&mut **tx)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let partition: i64 = row.try_get("partition")?;
+    let partition = u32::try_from(partition).unwrap_or(u32::MAX);
+    Ok(Some(PartitionKey { topic: row.try_get("topic")?, partition }))
+}

@@ -3,7 +3,7 @@
 
 use sqlx::Row;
 
-use super::{StoreError, Tx};
+use super::{StoreError, Tx, column};
 use crate::domain::ids::{EventId, PersonToken, PlatformId, WorkerToken};
 use crate::domain::time::Day;
 
@@ -61,11 +61,7 @@ pub async fn tokens_of(
     .fetch_all(&mut **tx)
     .await?;
     let token = |row: &sqlx::any::AnyRow| {
-        let platform: String = row.try_get("platform")?;
-        let platform = PlatformId::new(&platform).map_err(|error| StoreError::Damaged {
-            what: "roster.platform",
-            detail: error.to_string(),
-        })?;
+        let platform = column::platform(row, "roster")?;
         Ok((platform, WorkerToken(row.try_get::<i64, _>("worker")?.cast_unsigned())))
     };
     rows.iter().map(token).collect()

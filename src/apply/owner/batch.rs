@@ -1,6 +1,7 @@
 //! One batch of the log, or of handoff: normalize, resolve against memory, write everything in
 //! one transaction, and only then remember it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
@@ -8,7 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::domain::event::{Event, Fact};
 use crate::domain::hold::HoldReason;
 use crate::domain::ids::FeedId;
-use crate::domain::time::Moment;
+use crate::domain::time::{Day, Moment};
 use crate::log::{Batch, BatchRecord};
 use crate::orders::columns::RawMessage;
 use crate::orders::effects::{Effects, Fate, Incoming};
@@ -212,6 +213,7 @@ impl Owner {
         }
         let mut hasher = Sha256::new();
         self.write_effects(&mut tx, &effects, &mut hasher).await?;
+        self.revise_sealed_days(&mut tx, &effects, work.progress.received_at).await?;
         let tallies = tallies(work, &fates);
         add(&mut tx, &self.connector, &tallies).await?;
         let outcomes = run_lengths(&fates);
@@ -222,12 +224,28 @@ impl Owner {
         self.late_waiting |= effects.late.rows() > 0;
         let batch = finished.batch;
         self.claim = finished;
-        if let Some(shard) = &mut self.shard {
-            // Somebody still reads the memory: give it up rather than let it fall behind.
-            let Some(shard) = Arc::get_mut(shard) else { return Ok(Step::Lost) };
+        if self.shard.is_some() {
+            let Some(shard) = self.memory() else { return Ok(Step::Lost) };
             shard.accept(effects, batch);
         }
         Ok(Step::Worked(u64::try_from(work.origins.len()).unwrap_or(u64::MAX)))
+    }
+
+    /// A count of a day that is sealed already may still move, when an open order turns out to
+    /// have been accepted earlier: the day's snapshot is then revised.
+    async fn revise_sealed_days(
+        &self,
+        tx: &mut Tx,
+        effects: &Effects,
+        at: Moment,
+    ) -> Result<(), EngineError> {
+        let (Some(shard), Some(platform)) = (&self.shard, &self.platform) else { return Ok(()) };
+        let days: BTreeSet<Day> = effects.counts.keys().map(|cell| cell.place.day).collect();
+        for day in days.into_iter().filter(|day| !shard.is_open(*day, at)) {
+            let policy = &self.engine.policy;
+            snapshot::after_seal(tx, policy, (platform, &self.key), day, at, false).await?;
+        }
+        Ok(())
     }
 
     async fn apply_event(

@@ -6,15 +6,17 @@ use std::sync::Arc;
 
 use sha2::Sha256;
 
+use crate::domain::event::{OrderEvent, OrderKind};
+use crate::domain::ids::WorkerToken;
 use crate::domain::time::Day;
 use crate::orders::columns::{Columns, RawMessage};
 use crate::orders::effects::CountCell;
-use crate::orders::index::decode_index;
+use crate::orders::index::{RidersByDay, decode_index, encode_riders};
 use crate::orders::order::{Order, Standing};
 use crate::orders::resolve::counted_cell;
 use crate::orders::seal::{OpenDay, SealedDay};
 use crate::orders::segment::decode;
-use crate::orders::shard::Phase;
+use crate::orders::shard::{Phase, Waited};
 use crate::store::Tx;
 use crate::store::segments::{self, SegmentKind, StoredSegment};
 
@@ -64,7 +66,7 @@ impl Owner {
         let doubles = self.doubles(&mut tx, day, &open).await?;
         tx.commit().await?;
         let taken_back: BTreeSet<u32> = doubles.iter().map(|(ordinal, _)| *ordinal).collect();
-        let late = self.messages_of(&doubles, &base).await?;
+        let mut late = self.messages_of(&doubles, &base).await?;
         let sealed = self.sealed(open, taken_back).await?;
         let Some(mut tx) = self.begin().await? else { return Ok(Step::Lost) };
         let mut hasher = Sha256::default();
@@ -74,10 +76,9 @@ impl Owner {
         let next_ordinal = self.write_sealed(&mut tx, day, sealed, &mut hasher).await?;
         let counts = self.taken_back_counts(&doubles);
         self.add_counts(&mut tx, &counts).await?;
-        if late.rows() > 0 {
-            let today = self.claim.received_at.day();
-            self.put_rows(&mut tx, (today, SegmentKind::Late, 0), &late, &mut hasher).await?;
-        }
+        let waited = self.waited_until(day);
+        late.append(&waited.late);
+        self.write_waited(&mut tx, &late, &waited.waiting, &mut hasher).await?;
         if let Some(platform) = &self.platform {
             let policy = &self.engine.policy;
             let at = self.claim.received_at;
@@ -89,13 +90,36 @@ impl Owner {
         if tx.commit().await.is_err() {
             return Ok(Step::Lost);
         }
+        let batch = after.batch;
         self.claim = after;
         self.late_waiting |= late.rows() > 0;
-        if let Some(shard) = &mut self.shard {
-            let Some(shard) = Arc::get_mut(shard) else { return Ok(Step::Lost) };
-            shard.close(day, Phase::Sealed, next_ordinal);
-        }
+        let Some(shard) = self.memory() else { return Ok(Step::Lost) };
+        shard.forget_waited(&waited.prints, batch);
+        shard.close(day, Phase::Sealed, next_ordinal);
         Ok(Step::Worked(0))
+    }
+
+    fn waited_until(&self, day: Day) -> Waited {
+        self.shard.as_ref().map(|shard| shard.waited_until(day)).unwrap_or_default()
+    }
+
+    /// Writes what goes to the late run, and what still waits as the only early segment: an early
+    /// event whose order has just been sealed must not be found waiting by the next owner.
+    async fn write_waited(
+        &self,
+        tx: &mut Tx,
+        late: &Columns,
+        waiting: &Columns,
+        hasher: &mut Sha256,
+    ) -> Result<(), EngineError> {
+        let today = self.claim.received_at.day();
+        segments::delete_all_early(tx, &self.key).await?;
+        for (kind, rows) in [(SegmentKind::Late, late), (SegmentKind::Early, waiting)] {
+            if rows.rows() > 0 {
+                self.put_rows(tx, (today, kind, 0), rows, hasher).await?;
+            }
+        }
+        Ok(())
     }
 
     /// A batch that applies no message.
@@ -139,10 +163,24 @@ impl Owner {
         let rows = u64::from(orders);
         let place = (day, SegmentKind::Index, 0);
         self.put_bytes(tx, place, rows, sealed.index, hasher).await?;
-        let place = (day, SegmentKind::Workers, 0);
-        self.put_bytes(tx, place, rows, sealed.riders, hasher).await?;
+        self.write_riders(tx, &sealed.riders, hasher).await?;
         segments::put_day(tx, &self.key, day, Phase::Sealed.code(), orders).await?;
         Ok(orders)
+    }
+
+    /// Writes riders' orders under the days that they count on.
+    pub(super) async fn write_riders(
+        &self,
+        tx: &mut Tx,
+        riders: &RidersByDay,
+        hasher: &mut Sha256,
+    ) -> Result<(), EngineError> {
+        for (day, riders) in riders {
+            let rows = u64::try_from(riders.len()).unwrap_or(0);
+            let bytes = encode_riders(riders)?;
+            self.put_bytes(tx, (*day, SegmentKind::Workers, 0), rows, bytes, hasher).await?;
+        }
+        Ok(())
     }
 
     /// Orders of the day whose number stands on another sealed day of the horizon, verified by
@@ -221,7 +259,7 @@ impl Owner {
         if doubles.is_empty() {
             return Ok(late);
         }
-        let ids: BTreeSet<_> = doubles.iter().filter_map(|(_, order)| order.id()).collect();
+        let mut traces: Vec<Trace<'_>> = doubles.iter().map(|(_, o)| Trace::new(o)).collect();
         let mut tx = self.engine.db.snapshot().await?;
         let first_batch = base.iter().map(|segment| segment.batch).min().unwrap_or(0);
         let first = crate::store::outcomes::first_offset(&mut tx, &self.key, first_batch).await?;
@@ -229,8 +267,8 @@ impl Owner {
         let extents = self.engine.log.extents(&self.key.topic).await?;
         let kept = extents.iter().find(|extent| extent.partition == self.key.partition);
         let mut from = first.max(kept.map_or(0, |extent| extent.first));
-        let mut seen = BTreeSet::new();
-        while from < self.claim.next_offset {
+        let applied = self.claim.next_offset;
+        while from < applied {
             let bytes_max = self.engine.settings.batch_bytes_max;
             let batch = self.engine.log.read(&self.key.topic, self.key.partition, from, bytes_max);
             let batch = batch.await?;
@@ -238,11 +276,10 @@ impl Owner {
             let next = last.offset + 1;
             let batch = Arc::new(batch);
             let decoded = self.decode(Arc::clone(&batch)).await?;
-            for item in decoded.orders.iter().filter(|i| ids.contains(&i.event.order_id)) {
-                if let Some(raw) = raw_of(&batch, self.key.partition, item.index)
-                    && raw.offset < self.claim.next_offset
-                    && seen.insert(raw.bytes.clone())
-                {
+            for item in &decoded.orders {
+                let is_wanted = traces.iter_mut().any(|trace| trace.takes(&item.event));
+                let raw = raw_of(&batch, self.key.partition, item.index);
+                if let Some(raw) = raw.filter(|raw| is_wanted && raw.offset < applied) {
                     late.push_raw(&item.event, raw);
                 }
             }
@@ -271,24 +308,17 @@ impl Owner {
     /// Leaves to the late run what has waited until `day` closed and found no acceptance; what
     /// still waits is written again as one early segment.
     pub(super) async fn leave_early(&mut self, day: Day) -> Result<Step, EngineError> {
-        let Some(shard) = &self.shard else { return Ok(Step::Idle) };
         if self.early_left_until >= Some(day) {
             return Ok(Step::Idle);
         }
-        let waited = shard.waited_until(day);
+        let waited = self.waited_until(day);
         if waited.prints.is_empty() {
             self.early_left_until = Some(day);
             return Ok(Step::Idle);
         }
         let Some(mut tx) = self.begin().await? else { return Ok(Step::Lost) };
         let mut hasher = Sha256::default();
-        let today = self.claim.received_at.day();
-        self.put_rows(&mut tx, (today, SegmentKind::Late, 0), &waited.late, &mut hasher).await?;
-        segments::delete_all_early(&mut tx, &self.key).await?;
-        if waited.waiting.rows() > 0 {
-            let place = (today, SegmentKind::Early, 0);
-            self.put_rows(&mut tx, place, &waited.waiting, &mut hasher).await?;
-        }
+        self.write_waited(&mut tx, &waited.late, &waited.waiting, &mut hasher).await?;
         let after = self.progress_row(&mut tx, &self.still("close"), Vec::new(), hasher).await?;
         if tx.commit().await.is_err() {
             return Ok(Step::Lost);
@@ -297,9 +327,7 @@ impl Owner {
         self.claim = after;
         self.late_waiting = true;
         self.early_left_until = Some(day);
-        let Some(shard) = self.shard.as_mut().and_then(Arc::get_mut) else {
-            return Ok(Step::Lost);
-        };
+        let Some(shard) = self.memory() else { return Ok(Step::Lost) };
         shard.forget_waited(&waited.prints, batch);
         Ok(Step::Worked(0))
     }
@@ -321,10 +349,38 @@ impl Owner {
             return Ok(Step::Lost);
         }
         self.claim = after;
-        let Some(shard) = self.shard.as_mut().and_then(Arc::get_mut) else {
-            return Ok(Step::Lost);
-        };
+        let Some(shard) = self.memory() else { return Ok(Step::Lost) };
         shard.forget_finished_early(&finished);
         Ok(Step::Worked(0))
+    }
+}
+
+/// Finds the messages of one order that is taken back: from its first event on, the first of
+/// each (kind, rider). Earlier messages of the same number made the order that stands.
+struct Trace<'a> {
+    order: &'a Order,
+    seen: Vec<(OrderKind, Option<WorkerToken>)>,
+}
+
+impl<'a> Trace<'a> {
+    const fn new(order: &'a Order) -> Self {
+        Self { order, seen: Vec::new() }
+    }
+
+    fn takes(&mut self, event: &OrderEvent) -> bool {
+        let Some(first) = self.order.events().first() else { return false };
+        if event.order_id != first.order_id {
+            return false;
+        }
+        let is_first = event.kind == first.kind
+            && event.worker == first.worker
+            && event.accepted_at == first.accepted_at;
+        let is_known = self.seen.contains(&(event.kind, event.worker));
+        let is_follow_up = !self.seen.is_empty() && self.order.kinds() & event.kind.bit() != 0;
+        if is_known || !(is_first || is_follow_up) {
+            return false;
+        }
+        self.seen.push((event.kind, event.worker));
+        true
     }
 }

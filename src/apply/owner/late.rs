@@ -2,7 +2,6 @@
 //! comes of it in one transaction.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
 
 use sha2::Sha256;
 
@@ -10,7 +9,7 @@ use crate::domain::hold::HoldReason;
 use crate::domain::time::{Day, Moment};
 use crate::orders::columns::RawMessage;
 use crate::orders::effects::{Effects, Fate, Incoming};
-use crate::orders::index::{FingerprintRun, encode_index, encode_riders};
+use crate::orders::index::{FingerprintRun, encode_index};
 use crate::orders::late::{
     LateContext, LateEffects, LateEvent, Located, events_of, resolve, wanted,
 };
@@ -108,6 +107,7 @@ impl Owner {
         }
         let effects = self.resolve_late(late.sealed, late.located);
         let days = self.write_late_rows(&mut tx, &effects, &mut hasher).await?;
+        let effects_days: Vec<Day> = effects.counts.keys().map(|cell| cell.place.day).collect();
         self.reclassify(&mut tx, effects.reclassified, &mut tallies).await?;
         // The cuts may have changed since the dry run; what is unread then makes us start again.
         let Ok(mut on_open) = self.resolve_on_open(&late.open, &late.firsts) else {
@@ -121,9 +121,10 @@ impl Owner {
         if let Some(platform) = &self.platform {
             let policy = &self.engine.policy;
             let at = self.claim.received_at;
-            for day in days.keys() {
+            let counted = effects_days.into_iter().chain(days.keys().copied());
+            for day in counted.collect::<BTreeSet<Day>>() {
                 let of = (platform, &self.key);
-                snapshot::after_seal(&mut tx, policy, of, *day, at, late.is_command).await?;
+                snapshot::after_seal(&mut tx, policy, of, day, at, late.is_command).await?;
             }
         }
         let after = self.progress_row(&mut tx, &self.still("late"), Vec::new(), hasher).await?;
@@ -133,9 +134,7 @@ impl Owner {
         let batch = after.batch;
         self.claim = after;
         self.late_waiting = on_open.late.rows() > 0;
-        let Some(shard) = self.shard.as_mut().and_then(Arc::get_mut) else {
-            return Ok(Step::Lost);
-        };
+        let Some(shard) = self.memory() else { return Ok(Step::Lost) };
         shard.accept(on_open, batch);
         for (day, next_ordinal) in days {
             shard.close(day, Phase::Sealed, next_ordinal);
@@ -211,11 +210,7 @@ impl Owner {
             let bytes = encode_index(&[], &run);
             self.put_bytes(tx, (*day, SegmentKind::Index, 0), rows, bytes, hasher).await?;
         }
-        for (day, riders) in &effects.riders {
-            let rows = u64::try_from(riders.len()).unwrap_or(0);
-            let bytes = encode_riders(riders)?;
-            self.put_bytes(tx, (*day, SegmentKind::Workers, 0), rows, bytes, hasher).await?;
-        }
+        self.write_riders(tx, &effects.riders, hasher).await?;
         self.add_counts(tx, &effects.counts).await?;
         Ok(days)
     }

@@ -44,6 +44,7 @@ pub struct Owner {
     key: PartitionKey,
     connector: ConnectorId,
     platform: Option<PlatformId>,
+    partitions: u32,
     claim: Claim,
     shard: Option<Arc<Shard>>,
     cuts: Cuts,
@@ -79,6 +80,7 @@ impl Owner {
             key,
             connector,
             platform: platform.clone(),
+            partitions,
             claim: claimed,
             shard: None,
             cuts: Cuts::new(),
@@ -105,6 +107,12 @@ impl Owner {
     #[must_use]
     pub const fn key(&self) -> &PartitionKey {
         &self.key
+    }
+
+    /// How many partitions its topic has.
+    #[must_use]
+    pub const fn partitions(&self) -> u32 {
+        self.partitions
     }
 
     /// Position of the next record and the partition's clock.
@@ -165,7 +173,7 @@ impl Owner {
     /// # Errors
     /// As [`Owner::step`].
     pub async fn seal_until(&mut self, day: Day) -> Result<Step, EngineError> {
-        let Some(shard) = self.shard.clone() else { return Ok(Step::Idle) };
+        let Some(shard) = &self.shard else { return Ok(Step::Idle) };
         let open = shard.days().filter(|(_, state)| state.phase == Phase::Open);
         let days: Vec<_> = open.map(|(open, _)| open).filter(|open| *open <= day).collect();
         for open in days {
@@ -189,6 +197,16 @@ impl Owner {
         release(&mut tx, &self.key, &self.claim).await?;
         tx.commit().await?;
         Ok(())
+    }
+
+    /// The memory, to be changed after a commit. `None` where somebody still reads it: then it is
+    /// given up rather than allowed to fall behind.
+    fn memory(&mut self) -> Option<&mut Shard> {
+        let shard = self.shard.as_mut().and_then(Arc::get_mut);
+        if shard.is_none() {
+            tracing::warn!(topic = self.key.topic, partition = self.key.partition, "memory shared");
+        }
+        shard
     }
 
     /// Begins a batch: the transaction, the swap, and the cuts as they stand under it. `None`

@@ -1,5 +1,4 @@
 //! The straight path of a case and of a levy, entry by entry as worked out by hand.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use super::bench::{
     Bench, applied, assessment, balances, bank, benefit, cash_text, confirmation, day, enrolment,
@@ -90,9 +89,9 @@ cash:voucher:treasury-bank:B1
         "golden-insurance:fund_posting:cash:voucher:treasury-bank:V1:1",
         "golden-insurance:fund_posting:cash:voucher:treasury-bank:T-treasury:1",
         "golden-insurance:fund_posting:cash:voucher:treasury-bank:N1:1",
-        "national-platform:case_record:C1/confirmation:1",
-        "national-platform:case_record:C1/assessment:1",
-        "national-platform:case_record:C1/benefit_determination:1",
+        "national-platform:case_record:C1:1",
+        "national-platform:case_record:C1:2",
+        "national-platform:case_record:C1:3",
         "golden-insurance:benefit_decided:C1:1",
         "golden-insurance:fund_posting:cash:voucher:treasury-bank:B1:1",
     ];

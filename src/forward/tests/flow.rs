@@ -179,3 +179,22 @@ async fn a_claimed_key_is_left_alone_until_the_claim_ends() {
     assert_eq!(office.violations(), []);
     bench.close().await;
 }
+
+#[tokio::test]
+async fn a_run_until_idle_ends_though_a_record_is_put_off_for_ever() {
+    let bench = Bench::new().await;
+    let misbehaviour = Misbehaviour { later_percent: 100, ..Misbehaviour::default() };
+    let office = simulator(Counterparty::Tax, misbehaviour, 1).await;
+    let contract = &tax::CONTRACT;
+    bench.owe(contract, "levy_assessed", &[("a", 1), ("a", 2)]).await;
+    let mut settings = quick(office.url());
+    settings.retry.idle_failures_max = 3;
+    let report = run(&bench, contract, settings).await;
+    assert_eq!((report.delivered, report.requests), (0, 3));
+    let states = bench.states().await;
+    let busy = ("owed".to_owned(), Some("busy".to_owned()));
+    assert_eq!(states["tax:levy_assessed:a:1"], busy);
+    office.set_misbehaviour(Misbehaviour::default());
+    assert_eq!(run(&bench, contract, quick(office.url())).await.delivered, 2);
+    bench.close().await;
+}

@@ -1,5 +1,3 @@
-#![expect(clippy::indexing_slicing, reason = "a test that panics has failed")]
-
 use apache_avro::types::Value;
 use apache_avro::writer::datum::GenericDatumWriter;
 use proptest::prelude::*;

@@ -1,5 +1,3 @@
-#![expect(clippy::indexing_slicing, reason = "a test that panics has failed")]
-
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -74,10 +72,7 @@ fn every_fault_has_its_reason() {
             r#"{"a":1,"a":2,"q":[[[[1]]]]}"#,
             "message.too_deep: expected at most 4 levels of nesting, found more",
         ),
-        (
-            r#"{"q":[[[["]"]]]}"#,
-            "message.truncated: expected a whole record, found its end at byte 16",
-        ),
+        (r#"{"q":[[[["]""#, "message.truncated: expected a whole record, found its end at byte 12"),
         (
             r#"{"a":01}"#,
             "message.malformed: expected a comma or the end of the object or array, found '1' at byte 6",

@@ -19,6 +19,7 @@ pub(super) use self::feed::{Makes, Record};
 use self::source::Source;
 use crate::domain::ids::{ConnectorId, CreditCode, FeedId, IdError, LineCode, PlatformId};
 use crate::domain::time::Day;
+use crate::normalize::credit_code;
 
 /// The manifest's file in a connector's folder.
 const FILE: &str = "connector.toml";
@@ -193,7 +194,7 @@ impl Manifest {
             feeds,
             files: BTreeMap::new(),
             legal_entity: root.need("legal_entity")?.text()?.to_owned(),
-            credit_code: root.get("credit_code").map(|node| id(node, credit_code)).transpose()?,
+            credit_code: root.get("credit_code").map(|node| id(node, credit_code::read)).transpose()?,
             brands: compile_brands(root)?,
             agents: ids(root.list_of("agents")?, ConnectorId::new)?,
             lines: ids(root.list_of("lines")?, LineCode::new)?,
@@ -314,16 +315,6 @@ fn ids<T>(
     make: fn(&str) -> Result<T, IdError>,
 ) -> Result<Vec<T>, ManifestError> {
     nodes.into_iter().map(|node| id(node, make)).collect()
-}
-
-/// Shape of GB 32100-2015: 18 characters of digits and capital letters.
-fn credit_code(text: &str) -> Result<CreditCode, IdError> {
-    let code = CreditCode::new(text)?;
-    let plain = |byte: u8| byte.is_ascii_digit() || byte.is_ascii_uppercase();
-    if text.len() == 18 && text.bytes().all(plain) {
-        return Ok(code);
-    }
-    Err(IdError { what: "统一社会信用代码", chars_max: 18, found: text.to_owned() })
 }
 
 fn day(node: Node<'_>) -> Result<Day, ManifestError> {

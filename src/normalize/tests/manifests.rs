@@ -75,117 +75,112 @@ fn wrong(from: &str, to: &str) -> String {
     }
 }
 
+/// What is replaced in the good manifest, by what, and how the error begins.
+const WRONG: &[(&str, &str, &str)] = &[
+    ("name = \"x\"", "name = \"y\"", "x/connector.toml:1: name: expected the folder's name \"x\""),
+    ("platform = \"x\"", "platform x", "x/connector.toml:2: expected TOML: "),
+    (
+        "partitions = 2",
+        "partitions = 0",
+        "x/connector.toml:6: partitions: expected 1 or more partitions, found 0",
+    ),
+    ("depth_max = 4", "depth = 4", "x/connector.toml:11: depth: expected one of name, format, "),
+    (
+        "\"rfc3339\"",
+        "\"iso\"",
+        "x/connector.toml:12: time: expected epoch_ms, epoch_s, rfc3339 or a pattern of YYYY MM DD hh mm ss, found \"iso\"",
+    ),
+    (
+        "own = { path = \"p\", is = [\"X\"] }",
+        "",
+        "x/connector.toml:7: feed: expected platform in the manifest and own in the feed",
+    ),
+    (
+        "\"2\" = \"completed\"",
+        "\"2\" = \"done\"",
+        "x/connector.toml:16: 2: expected accepted, completed, cancelled, void, found \"done\"",
+    ),
+    (
+        "ignored = [\"0\"]",
+        "ignored = [\"2\"]",
+        "x/connector.toml:16: ignored: status \"2\": expected one meaning, found a second",
+    ),
+    (
+        "\"1\" = \"accepted\"",
+        "\"1\" = \"void\"",
+        "x/connector.toml:16: status: expected a status that means accepted: a hole",
+    ),
+    (
+        "order_id = \"o.id\"",
+        "order_id = \"o..id\"",
+        "x/connector.toml:18: order_id: expected a path without empty steps, found \"o..id\"",
+    ),
+    (
+        "worker = \"w\"",
+        "worker = \"o\"",
+        "x/connector.toml:20: worker: path \"o\": expected one use, found a value and an object",
+    ),
+    (
+        "worker = \"w\"",
+        "rider = \"w\"",
+        "x/connector.toml:20: rider: expected one of order_id, line, ",
+    ),
+    (
+        "worker = \"w\"\n",
+        "",
+        "x/connector.toml:17: fields: required field worker of accepted: expected a source",
+    ),
+    (
+        "occurred_at = \"t\"\n",
+        "",
+        "x/connector.toml:17: fields: required field occurred_at of accepted: expected a source",
+    ),
+    (
+        "const = \"ride_hailing\"",
+        "const = \"rail\"",
+        "x/connector.toml:7: feed: expected a line of the platform, found \"rail\"",
+    ),
+    (
+        "source = \"pickup\"",
+        "source = \"drop\"",
+        "x/connector.toml:23: source: expected acceptance, pickup or registration, found \"drop\"",
+    ),
+    ("key = [\"case\"]\n", "", "x/connector.toml:24: feed: expected key = [paths], found none"),
+    (
+        "type = \"b\"\n",
+        "",
+        "x/connector.toml:32: record: expected type both here and in the feed, or in neither",
+    ),
+    (
+        "makes = \"benefit\"",
+        "makes = \"gift\"",
+        "x/connector.toml:34: makes: expected order, statement, ",
+    ),
+    (
+        "instruction = \"i\"\n",
+        "",
+        "x/connector.toml:35: fields: required field instruction: expected a source",
+    ),
+    (
+        ", rows = [\"item\", \"amount\"]",
+        "",
+        "x/connector.toml:42: items: expected either rows or pairs for this field",
+    ),
+    (
+        "ok = \"paid\", ",
+        "",
+        "x/connector.toml:52: outcome: expected codes for \"paid\", found none: a hole",
+    ),
+    (
+        "ok = \"paid\"",
+        "ok = \"gone\"",
+        "x/connector.toml:52: outcome: expected paid, returned, found \"gone\"",
+    ),
+];
+
 #[test]
 fn errors_name_file_line_and_field() {
-    for (from, to, expected) in [
-        (
-            "name = \"x\"",
-            "name = \"y\"",
-            "x/connector.toml:1: name: expected the folder's name \"x\"",
-        ),
-        ("platform = \"x\"", "platform x", "x/connector.toml:2: expected TOML: "),
-        (
-            "partitions = 2",
-            "partitions = 0",
-            "x/connector.toml:6: partitions: expected 1 or more partitions, found 0",
-        ),
-        (
-            "depth_max = 4",
-            "depth = 4",
-            "x/connector.toml:11: depth: expected one of name, format, ",
-        ),
-        (
-            "\"rfc3339\"",
-            "\"iso\"",
-            "x/connector.toml:12: time: expected epoch_ms, epoch_s, rfc3339 or a pattern of YYYY MM DD hh mm ss, found \"iso\"",
-        ),
-        (
-            "own = { path = \"p\", is = [\"X\"] }",
-            "",
-            "x/connector.toml:7: feed: expected platform in the manifest and own in the feed",
-        ),
-        (
-            "\"2\" = \"completed\"",
-            "\"2\" = \"done\"",
-            "x/connector.toml:16: 2: expected accepted, completed, cancelled, void, found \"done\"",
-        ),
-        (
-            "ignored = [\"0\"]",
-            "ignored = [\"2\"]",
-            "x/connector.toml:16: ignored: status \"2\": expected one meaning, found a second",
-        ),
-        (
-            "\"1\" = \"accepted\"",
-            "\"1\" = \"void\"",
-            "x/connector.toml:16: status: expected a status that means accepted: a hole",
-        ),
-        (
-            "order_id = \"o.id\"",
-            "order_id = \"o..id\"",
-            "x/connector.toml:18: order_id: expected a path without empty steps, found \"o..id\"",
-        ),
-        (
-            "worker = \"w\"",
-            "worker = \"o\"",
-            "x/connector.toml:20: worker: path \"o\": expected one use, found a value and an object",
-        ),
-        (
-            "worker = \"w\"",
-            "rider = \"w\"",
-            "x/connector.toml:20: rider: expected one of order_id, line, ",
-        ),
-        (
-            "worker = \"w\"\n",
-            "",
-            "x/connector.toml:17: fields: required field worker of accepted: expected a source",
-        ),
-        (
-            "occurred_at = \"t\"\n",
-            "",
-            "x/connector.toml:17: fields: required field occurred_at of accepted: expected a source",
-        ),
-        (
-            "const = \"ride_hailing\"",
-            "const = \"rail\"",
-            "x/connector.toml:7: feed: expected a line of the platform, found \"rail\"",
-        ),
-        (
-            "source = \"pickup\"",
-            "source = \"drop\"",
-            "x/connector.toml:23: source: expected acceptance, pickup or registration, found \"drop\"",
-        ),
-        ("key = [\"case\"]\n", "", "x/connector.toml:24: feed: expected key = [paths], found none"),
-        (
-            "type = \"b\"\n",
-            "",
-            "x/connector.toml:32: record: expected type both here and in the feed, or in neither",
-        ),
-        (
-            "makes = \"benefit\"",
-            "makes = \"gift\"",
-            "x/connector.toml:34: makes: expected order, statement, ",
-        ),
-        (
-            "instruction = \"i\"\n",
-            "",
-            "x/connector.toml:35: fields: required field instruction: expected a source",
-        ),
-        (
-            ", rows = [\"item\", \"amount\"]",
-            "",
-            "x/connector.toml:42: items: expected either rows or pairs for this field",
-        ),
-        (
-            "ok = \"paid\", ",
-            "",
-            "x/connector.toml:54: outcome: expected codes for \"paid\", found none: a hole",
-        ),
-        (
-            "ok = \"paid\"",
-            "ok = \"gone\"",
-            "x/connector.toml:54: outcome: expected paid, returned, found \"gone\"",
-        ),
-    ] {
+    for (from, to, expected) in WRONG {
         let found = wrong(from, to);
         assert!(found.starts_with(expected), "{to}\nexpected {expected}\nfound    {found}");
     }

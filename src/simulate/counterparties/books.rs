@@ -151,13 +151,12 @@ impl Books {
         let (id, key) = (record.id.clone(), record.key.clone());
         let book = self.keys.entry(key.clone()).or_default();
         let expected = book.last_seq + 1;
+        let gap = record.seq > expected;
         if book.stopped {
             self.violations.push(Violation::PassedRefusal { id, key });
         } else if record.seq == book.last_seq {
             self.violations.push(Violation::SamePlace { id, key });
-        } else if ordered && book.last_seq > 0 && record.seq != expected {
-            self.violations.push(Violation::OutOfOrder { id, key, expected, found: record.seq });
-        } else if record.seq < book.last_seq {
+        } else if record.seq < book.last_seq || (ordered && book.last_seq > 0 && gap) {
             self.violations.push(Violation::OutOfOrder { id, key, expected, found: record.seq });
         }
         book.last_seq = book.last_seq.max(record.seq);

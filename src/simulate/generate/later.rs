@@ -83,8 +83,8 @@ impl Run {
         if self.chance(200_000) {
             let unit = self.regions.county(order.county).unit;
             let counties = self.regions.counties_of(unit);
-            let code = counties.iter().map(|&at| self.regions.county(at).code);
-            second.county = code.last().unwrap_or(order.take.county);
+            let other = counties.last().copied().unwrap_or(order.county);
+            second.county = self.regions.county(other).code;
         }
         let first_hour = self.arrival(order, order.take.at_ms);
         let second_hour = self.arrival(order, second.at_ms) + self.between(1, 4);

@@ -22,6 +22,7 @@ mod native;
 mod plan;
 mod platforms;
 mod regions;
+mod report;
 mod riders;
 mod rosters;
 mod run;
@@ -31,6 +32,8 @@ mod text;
 mod trouble;
 mod truth;
 
+#[cfg(test)]
+mod naive;
 #[cfg(test)]
 mod tests;
 

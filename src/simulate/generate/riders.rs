@@ -13,6 +13,8 @@ use crate::domain::time::Day;
 
 /// Orders that a rider takes on an ordinary day.
 const ORDERS_A_DAY: u64 = 12;
+/// Least riders of a pool, so that some can have cases and others are left.
+const RIDERS_MIN: u64 = 5;
 /// One rider in so many of the first platform's pool also rides for the second.
 const SHARED_EVERY: usize = 12;
 /// Platforms between which persons are shared.
@@ -77,7 +79,7 @@ impl Riders {
         for (platform, share) in shares.iter().enumerate() {
             for unit in 0..riders.units {
                 let orders = orders_a_day * share * regions.unit_share(unit) / 10_000_000;
-                let size = index((orders / ORDERS_A_DAY).max(2));
+                let size = index((orders / ORDERS_A_DAY).max(RIDERS_MIN));
                 riders.pools.push((riders.all.len(), size));
                 for _ in 0..size {
                     let role = if rng.random_range(0..1_000_000) < unrostered {
@@ -162,7 +164,7 @@ impl Riders {
             let (first, size) = self.pools[platform * self.units + unit];
             let pool = first..first + size;
             let others = self.all[pool].iter().filter(|other| other.role == Role::Ordinary);
-            role == Role::Ordinary && others.count() >= 4
+            role == Role::Ordinary && others.count() >= 3
         });
         if free {
             for each in riders {

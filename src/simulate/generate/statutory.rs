@@ -42,7 +42,9 @@ impl Run {
     /// What happens at the start of each day, also after the last day of orders.
     pub(super) fn day_begins(&mut self, day: Day, has_orders: bool) {
         if has_orders {
-            self.statements(day);
+            if self.truth.in_force(day) {
+                self.statements(day);
+            }
             self.cases_of_day(day);
         }
         if day.ymd().2 == DECLARED_ON {
@@ -73,22 +75,32 @@ impl Run {
     pub(super) fn opening_money(&mut self) {
         let first = first_hour(self.options.from) + 8;
         let day = self.options.from;
-        self.receipt((first, "treasury"), OPENING_FEN, "RV-OPENING", None, Outcome::Applied);
+        let run = format!("{day}-{}", self.options.seed);
+        let voucher = format!("RV-{run}");
+        self.receipt((first, "treasury"), OPENING_FEN, &voucher, None, Outcome::Applied);
         self.truth.post("treasury", "suspense_receipts", OPENING_FEN);
-        self.transfer(first + 3, ("treasury", "fiscal"), TO_FISCAL_FEN, "TV-1");
-        self.transfer(first + 6, ("fiscal", "expenditure"), TO_EXPENDITURE_FEN, "TV-2");
+        self.transfer(first + 3, ("treasury", "fiscal"), TO_FISCAL_FEN, &format!("TV-{run}-1"));
+        self.transfer(
+            first + 6,
+            ("fiscal", "expenditure"),
+            TO_EXPENDITURE_FEN,
+            &format!("TV-{run}-2"),
+        );
         for n in 1..=3 {
             let hour = first + 8 + n;
             let text = format!(
                 concat!(
-                    r#"{{"type":"bank_result","instruction":"PI-UNKNOWN-{}","#,
-                    r#""case":"NM-UNKNOWN-{}","account":"expenditure","amount":"{}","#,
-                    r#""outcome":"paid","booked_on":"{}","voucher_no":"BV-UNKNOWN-{}","at":"{}"}}"#
+                    r#"{{"type":"bank_result","instruction":"PI-{}-{}","case":"NM-{}-{}","#,
+                    r#""account":"expenditure","amount":"{}","outcome":"paid","#,
+                    r#""booked_on":"{}","voucher_no":"BV-{}-{}","at":"{}"}}"#
                 ),
+                run,
                 n,
+                run,
                 n,
                 yuan(UNKNOWN_PAYMENT_FEN),
                 day,
+                run,
                 n,
                 iso(hour * HOUR_MS),
             );
@@ -118,7 +130,7 @@ impl Run {
                 orders,
                 principal_fen: levy_fen(platform.line, orders),
                 late_fee_fen: if at == SHANSONG { LATE_FEE_FEN } else { 0 },
-                e_ticket: format!("ET{}{at:02}", month.to_string().replace('-', "")),
+                e_ticket: format!("ET-{month}-{at:02}-{}", self.options.seed),
             };
             self.declaration(&due, first + i64::try_from(at % 6).unwrap_or(0));
             if due.principal_fen > 0 {
@@ -194,13 +206,14 @@ impl Run {
     /// A receipt without a payment, transfers and interest.
     fn other_money(&mut self, day: Day, month: Month) {
         let hour = first_hour(day.plus(3)) + 9;
-        let voucher = format!("RV-UNMATCHED-{month}");
-        let ticket = format!("ET-UNKNOWN-{month}");
+        let run = format!("{month}-{}", self.options.seed);
+        let voucher = format!("RV-UNMATCHED-{run}");
+        let ticket = format!("ET-UNKNOWN-{run}");
         let place = (hour, "treasury");
         self.receipt(place, UNMATCHED_FEN, &voucher, Some(&ticket), Outcome::Applied);
         self.truth.post("treasury", "suspense_receipts", UNMATCHED_FEN);
         self.truth.note("receipt_unmatched");
-        self.transfer(hour + 3, ("treasury", "fiscal"), UNMATCHED_FEN, &format!("TV-{month}"));
+        self.transfer(hour + 3, ("treasury", "fiscal"), UNMATCHED_FEN, &format!("TV-{run}"));
         let text = format!(
             concat!(
                 r#"{{"type":"interest","account":"fiscal","amount":"{}","booked_on":"{}","#,
@@ -208,7 +221,7 @@ impl Run {
             ),
             yuan(INTEREST_FEN),
             day_of(hour * HOUR_MS),
-            month,
+            run,
             iso((hour + 5) * HOUR_MS),
         );
         self.deliver_text(hour + 5, STATEMENTS, &text, Outcome::Applied);

@@ -1,6 +1,6 @@
-//! What was generated is read back by a naive hub that shares no code with the generator.
+//! What a run promises: the same bytes for a seed, every kind of trouble, sums that close.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fs;
 use std::path::PathBuf;
 
@@ -9,10 +9,11 @@ use serde_json::Value;
 use super::{GenerateError, GenerateOptions, GenerateSummary, Profile, generate};
 use crate::domain::time::{Day, Moment};
 
-struct Folder(PathBuf);
+/// A folder that goes when the test ends.
+pub(super) struct Folder(pub(super) PathBuf);
 
 impl Folder {
-    fn new(name: &str) -> Self {
+    pub(super) fn new(name: &str) -> Self {
         let name = format!("zhibao-generate-{name}-{}", std::process::id());
         let path = std::env::temp_dir().join(name);
         if path.exists() {
@@ -21,13 +22,13 @@ impl Folder {
         Self(path)
     }
 
-    fn truth(&self) -> Value {
+    pub(super) fn truth(&self) -> Value {
         let text = fs::read_to_string(self.0.join("truth.json")).expect("truth.json");
         serde_json::from_str(&text).expect("truth.json is JSON")
     }
 
     /// Path, connector, feed and arrival of every file, in order of arrival.
-    fn arrivals(&self) -> Vec<(PathBuf, String, String, i64)> {
+    pub(super) fn arrivals(&self) -> Vec<(PathBuf, String, String, i64)> {
         let text = fs::read_to_string(self.0.join("arrivals.csv")).expect("arrivals.csv");
         let rows = text.lines().skip(1).map(|line| line.split(',').collect::<Vec<_>>());
         rows.map(|row| {
@@ -46,17 +47,17 @@ impl Drop for Folder {
     }
 }
 
-fn options(orders: u64, seed: u64) -> GenerateOptions {
+pub(super) fn options(orders: u64, seed: u64) -> GenerateOptions {
     let from = Day::parse("2026-07-01").expect("a date");
     let cases = GenerateOptions::usual_cases(orders);
     GenerateOptions { orders, from, days: 3, seed, cases, profile: Profile::Demo }
 }
 
-fn run(options: &GenerateOptions, folder: &Folder) -> GenerateSummary {
+pub(super) fn run(options: &GenerateOptions, folder: &Folder) -> GenerateSummary {
     generate(options, &folder.0, &mut |_| {}).expect("a run")
 }
 
-fn sum_of(value: &Value) -> i64 {
+pub(super) fn sum_of(value: &Value) -> i64 {
     match value {
         Value::Object(map) => map.values().map(sum_of).sum(),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
@@ -198,272 +199,4 @@ fn a_bench_run_is_meituan_alone() {
     assert_eq!(sum_of(&truth["messages"]["applied"]), 10_000);
     assert_eq!(sum_of(&truth["messages"]["held"]), 0);
     assert!(folder.arrivals().iter().all(|row| row.1 == "meituan" && row.2 == "orders"));
-}
-
-/// What the naive hub reads in a record.
-enum Read {
-    Ignored,
-    Unusable,
-    Event(Said),
-}
-
-#[derive(Clone)]
-struct Said {
-    id: String,
-    kind: char,
-    worker: Option<String>,
-    accepted: Option<i64>,
-    at: i64,
-    county: Option<u32>,
-    seconds: bool,
-}
-
-fn text(value: &Value, name: &str) -> Option<String> {
-    value[name].as_str().map(str::to_owned)
-}
-
-fn meituan(_: &str, line: &[u8]) -> Read {
-    let Ok(value) = serde_json::from_slice::<Value>(line) else { return Read::Unusable };
-    let kind = match value["status"].as_i64() {
-        Some(20) => 'a',
-        Some(40) => 'c',
-        Some(50) => 'x',
-        Some(90) => 'v',
-        Some(10 | 30) => return Read::Ignored,
-        _ => return Read::Unusable,
-    };
-    if value["bizCode"] != "MEITUAN" {
-        return Read::Unusable;
-    }
-    Read::Event(Said {
-        id: text(&value, "orderViewId").expect("an id"),
-        kind,
-        worker: value["riderId"]
-            .as_u64()
-            .filter(|&rider| rider != 0)
-            .map(|rider| rider.to_string()),
-        accepted: value["acceptTime"].as_i64(),
-        at: value["opTime"].as_i64().expect("a time"),
-        county: value["adcode"].as_u64().map(|code| u32::try_from(code).expect("a code")),
-        seconds: false,
-    })
-}
-
-fn eleme(feed: &str, line: &[u8]) -> Read {
-    if feed == "daily" {
-        return eleme_daily(line);
-    }
-    let Ok(value) = serde_json::from_slice::<Value>(line) else { return Read::Unusable };
-    let kind = match value["state"].as_str() {
-        Some("RIDER_TAKEN") => 'a',
-        Some("DELIVERED") => 'c',
-        Some("CANCELLED") => 'x',
-        Some("INVALID") => 'v',
-        Some("CREATED" | "ARRIVED") => return Read::Ignored,
-        _ => return Read::Unusable,
-    };
-    if value["source"] != "ELEME" {
-        return Read::Unusable;
-    }
-    Read::Event(Said {
-        id: text(&value, "order_no").expect("an id"),
-        kind,
-        worker: text(&value, "rider"),
-        accepted: value["taken_at"].as_i64(),
-        at: value["event_at"].as_i64().expect("a time"),
-        county: text(&value, "district").map(|code| code.parse().expect("a code")),
-        seconds: false,
-    })
-}
-
-fn eleme_daily(line: &[u8]) -> Read {
-    let line = std::str::from_utf8(line).expect("UTF-8");
-    let cells: Vec<&str> = line.split(',').collect();
-    let time = |cell: &str| {
-        let local = format!("{}+08:00", cell.replace(' ', "T"));
-        local.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond)
-    };
-    assert_eq!(cells[0], "ELEME");
-    let (accepted, ended) = (time(cells[3]), time(cells[4]));
-    let kind = match cells[6] {
-        "delivered" => 'c',
-        "cancelled" => 'x',
-        "taken" => 'a',
-        other => panic!("result {other}"),
-    };
-    Read::Event(Said {
-        id: cells[1].to_owned(),
-        kind,
-        worker: Some(cells[2].to_owned()).filter(|rider| !rider.is_empty()),
-        accepted,
-        at: ended.or(accepted).expect("a time"),
-        county: cells[5].parse().ok(),
-        seconds: true,
-    })
-}
-
-/// All that the naive hub knows of one order: what it applied, in order of arrival.
-type Orders = HashMap<String, Vec<Said>>;
-
-#[derive(Default)]
-struct Naive {
-    orders: Orders,
-    held_bytes: HashSet<Vec<u8>>,
-    riders: HashMap<String, String>,
-    tally: [u64; 4],
-}
-
-const APPLIED: usize = 0;
-const DUPLICATE: usize = 1;
-const HELD: usize = 2;
-const IGNORED: usize = 3;
-
-impl Naive {
-    fn take(&mut self, counties: &HashSet<u32>, line: &[u8], read: Read, received: i64) {
-        let end = match read {
-            Read::Ignored => IGNORED,
-            Read::Unusable => self.hold(line),
-            Read::Event(said) if !usable(&said, counties, received) => self.hold(line),
-            Read::Event(said) => {
-                let before = self.orders.entry(said.id.clone()).or_default();
-                if contradicts(before, &said) {
-                    self.hold(line)
-                } else if before.iter().any(|old| {
-                    old.kind == said.kind
-                        && (old.worker == said.worker
-                            || old.worker.is_none()
-                            || said.worker.is_none())
-                }) {
-                    DUPLICATE
-                } else {
-                    before.push(said);
-                    APPLIED
-                }
-            }
-        };
-        self.tally[end] += 1;
-    }
-
-    fn hold(&mut self, line: &[u8]) -> usize {
-        if self.held_bytes.insert(line.to_vec()) { HELD } else { DUPLICATE }
-    }
-
-    fn enrol(&mut self, line: &[u8]) {
-        let value: Value = serde_json::from_slice(line).expect("a roster line");
-        let (rider, person) = (text(&value, "rider"), text(&value, "id_no"));
-        let (rider, person) = (rider.expect("a rider"), person.expect("a person"));
-        let end = match self.riders.get(&rider) {
-            None => APPLIED,
-            Some(before) if *before == person => DUPLICATE,
-            Some(_) => self.hold(line),
-        };
-        if end == APPLIED {
-            self.riders.insert(rider, person);
-        }
-        self.tally[end] += 1;
-    }
-}
-
-fn usable(said: &Said, counties: &HashSet<u32>, received: i64) -> bool {
-    let times = [Some(said.at), said.accepted];
-    let possible = |ms: i64| ms > 946_684_800_000 && ms <= received + 300_000;
-    let place = match (said.accepted, said.county) {
-        (None, _) => true,
-        (Some(_), None) => false,
-        (Some(_), Some(code)) => code / 10_000 != 15 || counties.contains(&code),
-    };
-    said.id.len() <= 64 && times.into_iter().flatten().all(possible) && place
-}
-
-fn contradicts(before: &[Said], said: &Said) -> bool {
-    let Some(accepted) = said.accepted else { return false };
-    let earliest = before.iter().filter_map(|old| old.accepted).min();
-    let other_rider = |old: &Said| old.worker != said.worker && old.worker.is_some();
-    let same = before.iter().filter(|old| old.accepted.is_some() && !other_rider(old));
-    for old in same {
-        let unit = if old.seconds || said.seconds { 1000 } else { 1 };
-        let time = old.accepted.map(|ms| ms / unit) != Some(accepted / unit);
-        if time || old.county != said.county {
-            return true;
-        }
-    }
-    earliest.is_some_and(|first| {
-        before.iter().any(other_rider) && (accepted - first).abs() > 24 * 3_600_000
-    })
-}
-
-/// The counted place and day of an order.
-fn counted(events: &[Said], counties: &HashSet<u32>) -> Option<(String, String)> {
-    let first =
-        events.iter().filter(|said| said.accepted.is_some()).min_by_key(|said| said.accepted)?;
-    let accepted = first.accepted?;
-    let void = events.iter().any(|said| said.kind == 'v');
-    let before = events.iter().any(|said| said.kind == 'x' && said.at < accepted);
-    let county = first.county.filter(|code| counties.contains(code))?;
-    // 2026-07-01T00:00+08:00
-    if void || before || accepted < 1_782_835_200_000 {
-        return None;
-    }
-    Some((Moment::from_ms(accepted).day().to_string(), county.to_string()))
-}
-
-fn check_against_a_naive_hub(
-    connector: &str,
-    line: &str,
-    seed: u64,
-    read: fn(&str, &[u8]) -> Read,
-) {
-    let folder = Folder::new(&format!("naive-{connector}"));
-    run(&options(20_000, seed), &folder);
-    let table = include_str!("regions.csv").lines().skip(1);
-    let counties: HashSet<u32> =
-        table.map(|row| row[..6].parse().expect("six digits first")).collect();
-    let mut naive = Naive::default();
-    for (path, _, feed, received) in folder.arrivals().into_iter().filter(|row| row.1 == connector)
-    {
-        let bytes = fs::read(&path).expect("a file");
-        let lines = bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
-        for line in lines.skip(usize::from(feed == "daily")) {
-            if feed == "roster" {
-                naive.enrol(line);
-            } else {
-                naive.take(&counties, line, read(&feed, line), received);
-            }
-        }
-    }
-    let mut counts: HashMap<(String, String), i64> = HashMap::new();
-    for events in naive.orders.values() {
-        if let Some(place) = counted(events, &counties) {
-            *counts.entry(place).or_default() += 1;
-        }
-        let only = events.iter().all(|said| said.kind == 'c' && said.accepted.is_none());
-        if only && !events.is_empty() {
-            naive.tally[APPLIED] -= 1;
-            naive.tally[HELD] += 1;
-        }
-    }
-    let truth = folder.truth();
-    let expected = truth["counts"][connector][line].as_object().expect("counts");
-    let mut found = 0;
-    for (day, by_county) in expected {
-        for (county, orders) in by_county.as_object().expect("counties") {
-            let naive = counts.get(&(day.clone(), county.clone()));
-            assert_eq!(naive.copied(), orders.as_i64(), "{connector} {day} {county}");
-            found += 1;
-        }
-    }
-    assert_eq!(found, counts.len(), "the naive hub counts elsewhere too");
-    let told = &truth["messages_by_connector"][connector];
-    let told = ["applied", "duplicate", "held", "ignored"].map(|end| told[end].as_u64());
-    assert_eq!(told, naive.tally.map(Some), "applied, duplicate, held, ignored");
-}
-
-#[test]
-fn a_naive_hub_finds_the_truth_of_meituan() {
-    check_against_a_naive_hub("meituan", "instant_delivery", 11, meituan);
-}
-
-#[test]
-fn a_naive_hub_finds_the_truth_of_eleme() {
-    check_against_a_naive_hub("eleme", "instant_delivery", 12, eleme);
 }

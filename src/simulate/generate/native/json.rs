@@ -97,7 +97,7 @@ impl Encoder {
             out.extend_from_slice(b"\"}");
         }
         self.didi_time_and_place(out, message);
-        if message.order % 50 == 0 {
+        if message.order.is_multiple_of(50) {
             out.extend_from_slice(r#","channel":"高德""#.as_bytes());
         }
         close(out, message);

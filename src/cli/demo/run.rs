@@ -1,0 +1,175 @@
+//! The steps of the demonstration, in order.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use serde_json::Value;
+
+use crate::cli::options::Demo;
+use crate::cli::{CliError, progress, write_json};
+use crate::domain::time::{Day, Moment, Month};
+use crate::hub::{Arrived, Destinations, Hub, HubError, arrivals};
+use crate::ledger::account::Book;
+use crate::serve::export::export;
+use crate::serve::status::{Status, status};
+use crate::simulate::counterparties::{Counterparty, Misbehaviour, Running, Simulator};
+use crate::store::ledger::entry_count;
+use crate::simulate::generate::{GenerateOptions, Profile, generate};
+
+/// What a demonstration came to.
+pub(super) struct Outcome {
+    pub(super) status: Status,
+    pub(super) books: Value,
+    pub(super) entries: i64,
+    /// Where the books differ from the truth; empty where they do not.
+    pub(super) differences: Vec<String>,
+    pub(super) messages: u64,
+    /// Wall time from the first file to the last committed message.
+    pub(super) seconds: f64,
+    pub(super) bytes_per_order: f64,
+    pub(super) peak_rss_mb: u64,
+    pub(super) contract_violations: usize,
+}
+
+struct Counterparties {
+    running: Vec<Running>,
+    destinations: Destinations,
+}
+
+pub(super) async fn run(mut hub: Hub, demo: &Demo, data: &Path) -> Result<Outcome, CliError> {
+    let files = data.join("generated");
+    make(demo, &files)?;
+    let counterparties = start(demo.seed).await?;
+    let arrived = arrivals(&files).map_err(HubError::from)?;
+    let last_arrival = arrived.last().map_or(Moment::from_ms(0), |file| file.received_at);
+    let started = Instant::now();
+    let hub_messages = take_in(&mut hub, arrived).await?;
+    let seconds = started.elapsed().as_secs_f64();
+    let bytes_per_order = crate::cli::demo::summary::bytes_per_order(&hub).await?;
+    hub.seal_until(last_arrival.day()).await?;
+    hub.process_until_idle(&Arc::new(AtomicU64::new(0))).await?;
+    let cut_at = hub.applied_until().await?.max(last_arrival).plus_ms(1);
+    for month in months(demo) {
+        let reason = "demonstration: the run does not cover the whole month";
+        hub.accept_missing_statements(month, cut_at, reason, "demo").await?;
+        hub.freeze_month(month, cut_at, "demonstration").await?;
+    }
+    hub.attach_evidence(cut_at).await?;
+    forward(&mut hub, &counterparties.destinations, cut_at).await?;
+    let outcome = outcome(&hub, &files, data, &counterparties).await?;
+    hub.close().await?;
+    for simulator in counterparties.running {
+        simulator.stop().await?;
+    }
+    Ok(Outcome { messages: hub_messages, seconds, bytes_per_order, ..outcome })
+}
+
+fn make(demo: &Demo, files: &Path) -> Result<(), CliError> {
+    let options = GenerateOptions {
+        orders: demo.orders,
+        from: demo.from.0,
+        days: demo.days,
+        seed: demo.seed,
+        cases: GenerateOptions::usual_cases(demo.orders),
+        profile: Profile::Demo,
+    };
+    let bar = progress::bar("generate", Some(demo.orders));
+    generate(&options, files, &mut |orders| bar.set_position(orders))?;
+    bar.finish_and_clear();
+    Ok(())
+}
+
+async fn start(seed: u64) -> Result<Counterparties, CliError> {
+    let mut running = Vec::new();
+    for counterparty in
+        [Counterparty::NationalPlatform, Counterparty::Tax, Counterparty::GoldenInsurance]
+    {
+        let simulator = Simulator::start(counterparty, Misbehaviour::default(), seed).await?;
+        running.push(simulator);
+    }
+    let url = |place: usize| running.get(place).map(Running::url).unwrap_or_default();
+    let destinations =
+        Destinations { national: url(0), tax: url(1), golden_insurance: url(2) };
+    Ok(Counterparties { running, destinations })
+}
+
+/// Takes all files in, in their order of arrival, while what is in the log is processed.
+async fn take_in(hub: &mut Hub, arrived: Vec<Arrived>) -> Result<u64, CliError> {
+    let intake = hub.intake();
+    let bar = progress::bar("ingest", Some(u64::try_from(arrived.len()).unwrap_or(0)));
+    let shown = bar.clone();
+    let taking = tokio::spawn(async move {
+        for file in arrived {
+            intake.ingest(&file, false, &mut |_| {}).await?;
+            shown.inc(1);
+        }
+        Ok::<(), HubError>(())
+    });
+    let count = Arc::new(AtomicU64::new(0));
+    while !taking.is_finished() {
+        hub.process_until_idle(&count).await?;
+        tokio::task::yield_now().await;
+    }
+    taking.await??;
+    bar.finish_and_clear();
+    hub.process_until_idle(&count).await?;
+    Ok(count.load(Ordering::Relaxed))
+}
+
+fn months(demo: &Demo) -> BTreeSet<Month> {
+    let days = i32::try_from(demo.days).unwrap_or(i32::MAX);
+    (0..days).map(|n| demo.from.0.plus(n)).map(Day::month).collect()
+}
+
+/// Delivers, brings the acknowledgements in, and again, until nothing is owed or unanswered.
+async fn forward(
+    hub: &mut Hub,
+    destinations: &Destinations,
+    at: Moment,
+) -> Result<(), CliError> {
+    loop {
+        let report = hub.forward_until_idle(destinations).await?;
+        let acks = hub.fetch_acks(destinations, at).await?;
+        hub.process_until_idle(&Arc::new(AtomicU64::new(0))).await?;
+        if report.delivered == 0 && acks == 0 {
+            return Ok(());
+        }
+    }
+}
+
+async fn outcome(
+    hub: &Hub,
+    files: &Path,
+    data: &Path,
+    counterparties: &Counterparties,
+) -> Result<Outcome, CliError> {
+    let mut tx = hub.database().snapshot().await?;
+    let status = status(&mut tx).await?;
+    let books = export(&mut tx, hub.policy()).await?;
+    let mut entries = 0;
+    for book in [Book::Cash, Book::Memo] {
+        entries += entry_count(&mut tx, book).await?;
+    }
+    write_json(&data.join("export.json"), &books)?;
+    let path = files.join("truth.json");
+    let named = || path.display().to_string();
+    let text = std::fs::read(&path)
+        .map_err(|source| CliError::File { path: named(), source })?;
+    let truth: Value = serde_json::from_slice(&text)
+        .map_err(|source| CliError::Json { path: named(), source })?;
+    let violations = counterparties.running.iter().map(|one| one.violations().len());
+    Ok(Outcome {
+        differences: super::summary::differences(&truth, &books),
+        status,
+        books,
+        entries,
+        messages: 0,
+        seconds: 0.0,
+        bytes_per_order: 0.0,
+        peak_rss_mb: super::summary::peak_rss_mb(),
+        contract_violations: violations.sum(),
+    })
+}

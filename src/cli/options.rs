@@ -1,0 +1,189 @@
+//! Arguments of the command line.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::apply::engine::ApplySettings;
+use crate::domain::time::Day;
+use crate::hub::HubSettings;
+
+/// 职保: the integration hub of occupational-injury protection for gig workers.
+#[derive(Debug, Parser)]
+#[command(name = "zhibao", version, about)]
+pub(super) struct Options {
+    #[command(flatten)]
+    pub(super) folders: Folders,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+/// Where state and rules lie.
+#[derive(Clone, Debug, Args)]
+pub(super) struct Folders {
+    /// Database, log and keys.
+    #[arg(long, global = true, default_value = "data")]
+    pub(super) data: PathBuf,
+    /// Manifests of counterparties.
+    #[arg(long, global = true, default_value = "connectors")]
+    pub(super) connectors: PathBuf,
+    /// Dated rules.
+    #[arg(long, global = true, default_value = "policy")]
+    pub(super) policy: PathBuf,
+    /// Canonical schemas and their released versions.
+    #[arg(long, global = true, default_value = "schemas")]
+    pub(super) schemas: PathBuf,
+}
+
+impl Folders {
+    pub(super) fn settings(&self) -> HubSettings {
+        HubSettings {
+            data: self.data.clone(),
+            connectors: self.connectors.clone(),
+            policy: self.policy.clone(),
+            apply: ApplySettings::default(),
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Generate, ingest, process, seal, freeze, forward; show what happened and whether it equals
+    /// the truth.
+    Demo(Demo),
+    /// Write native files of made-up messages, and truth.json.
+    Generate(Generate),
+    /// Take files into the log.
+    Ingest(Ingest),
+    /// Apply everything that is in the log.
+    Process,
+    /// Control points and balances; fails where a sum does not close.
+    Status,
+    /// Write the books as one JSON document, in the shape of truth.json.
+    Export(Export),
+    /// Messages that could not be applied, or not yet.
+    #[command(subcommand)]
+    Held(HeldCommand),
+    /// Manifests of counterparties.
+    #[command(subcommand)]
+    Connector(ConnectorCommand),
+    /// Canonical schemas.
+    #[command(subcommand)]
+    Schema(SchemaCommand),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Demo {
+    /// Distinct orders.
+    #[arg(long, default_value_t = 200_000)]
+    pub(super) orders: u64,
+    /// The same seed gives the same messages.
+    #[arg(long, default_value_t = 7)]
+    pub(super) seed: u64,
+    /// First day of acceptance.
+    #[arg(long, default_value = "2026-07-01")]
+    pub(super) from: DayArg,
+    /// Days of acceptance.
+    #[arg(long, default_value_t = 3)]
+    pub(super) days: u32,
+    /// End when all is shown, instead of going on with live traffic.
+    #[arg(long)]
+    pub(super) exit: bool,
+    /// Write what happened as JSON.
+    #[arg(long)]
+    pub(super) summary: Option<PathBuf>,
+    /// Address of the page.
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    pub(super) listen: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Generate {
+    /// Distinct orders.
+    #[arg(long)]
+    pub(super) orders: u64,
+    /// First day of acceptance.
+    #[arg(long)]
+    pub(super) from: DayArg,
+    /// Days of acceptance.
+    #[arg(long)]
+    pub(super) days: u32,
+    /// The same seed gives the same messages.
+    #[arg(long)]
+    pub(super) seed: u64,
+    /// Folder to write.
+    #[arg(long)]
+    pub(super) out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Ingest {
+    /// Whose messages they are.
+    #[arg(long)]
+    pub(super) connector: String,
+    /// The feed; the connector's first one where it is not named.
+    #[arg(long)]
+    pub(super) feed: Option<String>,
+    /// Take a file in again that was taken in before.
+    #[arg(long)]
+    pub(super) again: bool,
+    /// The files.
+    #[arg(required = true)]
+    pub(super) paths: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Export {
+    /// Folder to write `export.json` to.
+    #[arg(long)]
+    pub(super) out: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum HeldCommand {
+    /// One line a message.
+    List(HeldFilter),
+    /// A message with its reason and its bytes.
+    Show {
+        /// The beginning of its digest.
+        digest: String,
+    },
+    /// Read and apply again, after a fix of a manifest or a rule.
+    Recycle(HeldFilter),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct HeldFilter {
+    /// Only messages held for this reason.
+    #[arg(long)]
+    pub(super) reason: Option<String>,
+    /// At most so many.
+    #[arg(long, default_value_t = 1000)]
+    pub(super) limit: u32,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ConnectorCommand {
+    /// Compile every manifest; name file, line and field of what is wrong.
+    Check,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum SchemaCommand {
+    /// Hold the schemas against every released version.
+    Check,
+}
+
+/// A day as an argument: `2026-07-01`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DayArg(pub(super) Day);
+
+impl FromStr for DayArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let day = Day::parse(text).map(Self);
+        day.ok_or_else(|| format!("expected a date like 2026-07-01, found {text:?}"))
+    }
+}

@@ -1,0 +1,229 @@
+//! The hub: the one place that sees every part and wires them together.
+//!
+//! [`Hub::open`] brings log, database, manifests and policy together; the other modules here run
+//! the roles: intake, process, the levy calendar, forward.
+
+pub mod clock;
+mod forward;
+mod ingest;
+mod keys;
+mod levy;
+mod process;
+mod recycle;
+mod versions;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::apply::engine::{ApplySettings, Engine, EngineError, topic_of};
+use crate::apply::freeze::FreezeError;
+use crate::apply::missing::AcceptError;
+use crate::domain::ids::ConnectorId;
+use crate::domain::time::Moment;
+use crate::forward::acks::AckError;
+use crate::forward::client::ClientError;
+use crate::forward::relay::RelayError;
+use crate::intake::{IntakeError, Route};
+use crate::log::embedded::EmbeddedLog;
+use crate::log::{Log, LogError};
+use crate::normalize::{Connectors, ManifestError};
+use crate::policy::{Policy, PolicyError};
+use crate::store::positions::register_topic;
+use crate::store::{Database, StoreError};
+
+pub use forward::Destinations;
+pub use ingest::{ArrivalsError, Arrived, Intake, arrivals};
+pub use keys::KeysError;
+pub use levy::MonthReport;
+pub use recycle::Recycled;
+
+/// Where a hub keeps its state and finds its rules.
+#[derive(Clone, Debug)]
+pub struct HubSettings {
+    /// Database, log and keys.
+    pub data: PathBuf,
+    /// Manifests of counterparties.
+    pub connectors: PathBuf,
+    /// Dated rules.
+    pub policy: PathBuf,
+    /// Limits of the applying side.
+    pub apply: ApplySettings,
+}
+
+/// A running hub.
+pub struct Hub {
+    pub(crate) engine: Arc<Engine>,
+    log: EmbeddedLog,
+    owners: process::Owners,
+}
+
+/// Why the hub cannot start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum HubError {
+    /// A manifest is wrong.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// A policy file is wrong.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// The database cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The log cannot be used.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The keys cannot be read or made.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    /// A partition's owner cannot go on.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// A source cannot be taken in.
+    #[error(transparent)]
+    Intake(#[from] IntakeError),
+    /// The list of arrivals cannot be read.
+    #[error(transparent)]
+    Arrivals(#[from] ArrivalsError),
+    /// A period cannot be frozen or issued.
+    #[error(transparent)]
+    Freeze(#[from] FreezeError),
+    /// A missing statement cannot be accepted.
+    #[error(transparent)]
+    Accept(#[from] AcceptError),
+    /// Records cannot be delivered.
+    #[error(transparent)]
+    Relay(#[from] RelayError),
+    /// A counterparty's address is none.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// Acknowledgements cannot be fetched.
+    #[error(transparent)]
+    Acks(#[from] AckError),
+    /// There is no such connector or feed.
+    #[error("expected a connector and feed of the manifests, found {found:?}")]
+    NoFeed {
+        /// What was named.
+        found: String,
+    },
+    /// Another instance holds a partition.
+    #[error("{topic} partition {partition}: another instance holds the lease; stop it or wait")]
+    Leased {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: u32,
+    },
+    /// A partition has applied messages of the cut or later.
+    #[error(
+        "{topic} partition {partition}: expected nothing applied from {cut_at} on, found later \
+         messages; freeze with a later cut"
+    )]
+    CutPassed {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: u32,
+        /// The cut asked for.
+        cut_at: Moment,
+    },
+    /// A worker thread failed.
+    #[error("a worker thread failed: {0}")]
+    Thread(#[from] tokio::task::JoinError),
+}
+
+impl From<sqlx::Error> for HubError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl Hub {
+    /// Opens data folder, log, manifests and policy; registers a raw topic for every connector.
+    ///
+    /// # Errors
+    /// [`HubError`] with file, line and field where a manifest or a rule is wrong, or where the
+    /// data folder cannot be used.
+    pub async fn open(settings: &HubSettings) -> Result<Self, HubError> {
+        let connectors = Arc::new(Connectors::load(&settings.connectors)?);
+        let policy = Arc::new(Policy::load(&settings.policy)?);
+        let db = Database::open(&settings.data).await?;
+        let clock: Arc<dyn Fn() -> _ + Send + Sync> = Arc::new(clock::wall);
+        let log = EmbeddedLog::open(&settings.data, Arc::clone(&clock)).await?;
+        let keys = keys::load_or_make(&settings.data)?;
+        let mut tx = db.begin().await?;
+        let manifests = versions::record(&mut tx, "manifests", &connectors.to_bytes()).await?;
+        let rules = versions::record(&mut tx, "policy", &policy.to_bytes()).await?;
+        for manifest in connectors.iter() {
+            let topic = topic_of(manifest.name());
+            let (name, partitions) = (manifest.name().as_str(), manifest.partitions());
+            log.ensure_topic(&topic, partitions).await?;
+            register_topic(&mut tx, &topic, name, partitions).await?;
+        }
+        tx.commit().await?;
+        let engine = Engine {
+            db,
+            log: Arc::new(log.clone()),
+            connectors,
+            policy,
+            versions: format!("manifests:{manifests} policy:{rules}"),
+            manifest_version: manifests,
+            tokens: Arc::new(keys.tokens),
+            cipher: Arc::new(keys.cipher),
+            fingerprint_key: keys.fingerprints,
+            owner: format!("pid:{}", std::process::id()),
+            clock,
+            settings: settings.apply,
+        };
+        Ok(Self { engine: Arc::new(engine), log, owners: process::Owners::default() })
+    }
+
+    /// The state database, for readers.
+    #[must_use]
+    pub fn database(&self) -> &Database {
+        &self.engine.db
+    }
+
+    /// The rules in force.
+    #[must_use]
+    pub fn policy(&self) -> &Arc<Policy> {
+        &self.engine.policy
+    }
+
+    /// The manifests in force.
+    #[must_use]
+    pub fn connectors(&self) -> &Arc<Connectors> {
+        &self.engine.connectors
+    }
+
+    /// Finds the key bytes of a record on its way into the log.
+    #[must_use]
+    pub fn route(&self) -> Arc<Route> {
+        let connectors = Arc::clone(&self.engine.connectors);
+        Arc::new(move |arrival| {
+            let digest = arrival.header.map(|(_, digest)| digest);
+            match connectors.get(arrival.connector) {
+                Some(manifest) => manifest.route(arrival.feed, digest.as_ref(), arrival.value),
+                None => arrival.value.to_vec(),
+            }
+        })
+    }
+
+    /// Gives all partitions back and closes log and database.
+    ///
+    /// # Errors
+    /// [`HubError`] where a lease cannot be given back.
+    pub async fn close(mut self) -> Result<(), HubError> {
+        self.owners.release_all().await?;
+        self.log.close().await;
+        self.engine.db.close().await;
+        Ok(())
+    }
+
+    fn no_feed(&self, connector: &ConnectorId, feed: &str) -> HubError {
+        let known = self.engine.connectors.get(connector).map(|manifest| {
+            let feeds: Vec<_> = manifest.feeds().iter().map(|feed| feed.id().as_str()).collect();
+            format!(" (feeds of {connector}: {})", feeds.join(", "))
+        });
+        HubError::NoFeed { found: format!("{connector}/{feed}{}", known.unwrap_or_default()) }
+    }
+}

@@ -1,0 +1,104 @@
+//! Recycling: an operator has held messages read and applied again after a fix of a manifest or a
+//! rule. An order event goes to its owner as a handoff; any other event is applied here.
+
+use crate::apply::release::{normalized, release, settle, try_again};
+use crate::normalize::Normalized;
+use crate::orders::columns::{Columns, RawMessage};
+use crate::orders::segment::{SegmentHead, encode};
+use crate::store::held::{self, Held};
+use crate::store::outcomes::{Tallies, Tally, add};
+use crate::store::positions::{PartitionKey, partitions_of};
+use crate::store::{Tx, segments};
+
+use super::{Hub, HubError};
+use crate::apply::engine::EngineError;
+use crate::log::partition_of;
+
+/// What became of held messages that were recycled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recycled {
+    /// Applied, or found to be duplicates or ignored.
+    pub done: u64,
+    /// Given to the owner of their order.
+    pub handed_on: u64,
+    /// Held again.
+    pub held_again: u64,
+}
+
+impl Hub {
+    /// Recycles held messages of one reason (or all), at most `limit`.
+    ///
+    /// # Errors
+    /// [`HubError`] where the database refuses; what was done before stays done.
+    pub async fn recycle(&self, reason: Option<&str>, limit: u32) -> Result<Recycled, HubError> {
+        let mut tx = self.engine.db.snapshot().await?;
+        let messages = held::list(&mut tx, reason, limit).await?;
+        tx.commit().await?;
+        let mut recycled = Recycled::default();
+        for message in messages {
+            self.recycle_one(&message, &mut recycled).await?;
+        }
+        Ok(recycled)
+    }
+
+    async fn recycle_one(&self, held: &Held, done: &mut Recycled) -> Result<(), EngineError> {
+        let mut tx = self.engine.db.begin().await?;
+        match normalized(&self.engine, held) {
+            Normalized::Order(event) => {
+                self.hand_on(&mut tx, held, &event).await?;
+                done.handed_on += 1;
+            }
+            Normalized::Ignored { .. } => {
+                held::remove(&mut tx, &held.connector, &held.digest).await?;
+                move_tally(&mut tx, held, Tally { held: -1, ignored: 1, ..Tally::default() })
+                    .await?;
+                done.done += 1;
+            }
+            Normalized::Event(_) | Normalized::Held(_) => {
+                let scope = self.engine.scope();
+                let outcome = try_again(&mut tx, &self.engine, scope, held).await?;
+                let is_held = matches!(outcome, crate::apply::Outcome::Held(_));
+                if let Some(keys) = settle(&mut tx, held, outcome).await? {
+                    release(&mut tx, &self.engine, scope, keys).await?;
+                }
+                *(if is_held { &mut done.held_again } else { &mut done.done }) += 1;
+            }
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Leaves the event for the owner of its order number.
+    async fn hand_on(
+        &self,
+        tx: &mut Tx,
+        held: &Held,
+        event: &crate::domain::event::OrderEvent,
+    ) -> Result<(), EngineError> {
+        let partitions = partitions_of(tx, &held.topic).await?;
+        let to = partition_of(event.order_id.as_str().as_bytes(), partitions);
+        let mut rows = Columns::default();
+        let raw = RawMessage {
+            feed: held.feed.clone(),
+            header_digest: held.header_digest,
+            partition: held.partition,
+            offset: held.offset,
+            received_at: held.received_at,
+            bytes: held.value.clone(),
+        };
+        rows.push_raw(event, raw);
+        let head = SegmentHead { manifest_version: self.engine.manifest_version, batch: 0 };
+        let bytes = encode(head, &rows)?;
+        let from = PartitionKey { topic: held.topic.clone(), partition: held.partition };
+        // The position of the message makes the key of its handoff, which no batch number can be.
+        let number = (1 << 62) + held.offset;
+        segments::hand_off(tx, &from, to, number, 1, &bytes).await?;
+        held::remove(tx, &held.connector, &held.digest).await?;
+        move_tally(tx, held, Tally { held: -1, handoff: 1, ..Tally::default() }).await
+    }
+}
+
+async fn move_tally(tx: &mut Tx, held: &Held, tally: Tally) -> Result<(), EngineError> {
+    let key = (held.feed.clone(), held.received_at.day());
+    Ok(add(tx, &held.connector, &Tallies::from([(key, tally)])).await?)
+}
