@@ -8,7 +8,7 @@ use super::status::{BookTotal, Status};
 use crate::domain::time::Moment;
 use crate::store::ledger::Balance;
 use crate::store::outcomes::Tally;
-use crate::store::relay::Standing;
+use crate::store::standing::Standing;
 
 /// How the hub stands; amounts in fen, debit positive.
 #[derive(Debug, Serialize)]
