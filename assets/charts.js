@@ -2,7 +2,7 @@
 
 import { count, short, yuan } from "./format.js";
 
-/** One family of colours a line of business, so that a glance tells the line from the platform. */
+/** A few colours for each line of business; a platform keeps its own. */
 const families = {
   ride_hailing: ["#17406d", "#5b8fc4", "#93b8dd"],
   instant_delivery: ["#e0a526", "#2f8f83", "#7cc0a8", "#c8743c", "#f0cf86", "#4e7a63"],
@@ -38,8 +38,8 @@ export function drawOrders(overview, words) {
     itemStyle: { color: colourOf[row.platform] }, emphasis: { focus: "series" },
   }));
   draw("chart-orders", rows.length > 0 && {
-    grid: { left: 8, right: 8, top: 44, bottom: 4, containLabel: true },
-    legend: { top: 0, left: 0, itemWidth: 10, itemHeight: 10, itemGap: 14, textStyle: quiet, type: "scroll" },
+    grid: { left: 8, right: 8, top: 62, bottom: 4, containLabel: true },
+    legend: { top: 0, left: 0, itemWidth: 10, itemHeight: 10, itemGap: 14, textStyle: quiet, width: "100%" },
     tooltip: {
       trigger: "axis", axisPointer: { type: "shadow" }, confine: true, order: "valueDesc",
       valueFormatter: count,
@@ -96,7 +96,7 @@ export function drawCases(overview, words) {
 /** Lying bars with their figure at the end, the first row on top. */
 function bars(id, rows, colour, words, nothing) {
   draw(id, rows.length > 0 && {
-    grid: { left: 4, right: words.language === "zh" ? 96 : 96, top: 8, bottom: 4, containLabel: true },
+    grid: { left: 4, right: 92, top: 8, bottom: 4, containLabel: true },
     tooltip: {
       confine: true,
       formatter: ({ dataIndex }) => {

@@ -82,8 +82,9 @@ function draw() {
 
 function head(words) {
   const { status, as_of_ms: asOf } = overview;
-  element("closes").textContent = words.say(status.closes ? "closes" : "open");
-  element("closes").classList.toggle("open", !status.closes);
+  const idle = status.total.received === 0 && status.closes;
+  element("closes").textContent = words.say(idle ? "idle" : status.closes ? "closes" : "open");
+  element("closes").className = `closes ${idle ? "idle" : status.closes ? "" : "open"}`;
   element("as-of").textContent = asOf === null
     ? words.say("waiting")
     : `${words.say("asOf")} ${moment(asOf, words.language)}`;
@@ -158,18 +159,30 @@ function levies(words) {
   table("levies", words, ["platform", "line", "#ordersColumn", "#rate", "#amount", "", "#issued"], body, "noOrders");
 }
 
+// Places of money first, then suspense, income and expenditure; in the memo book levy before benefits.
+const accounts = ["treasury", "fiscal", "income_account", "expenditure", "suspense_", "income.", "expense.",
+  "memo.levy_receivable", "memo.levy_assessed", "memo.levy_paid", "memo.benefit_decided", "memo.benefit_payable"];
+const rank = ({ account }) => {
+  const place = accounts.findIndex((start) => account.startsWith(start));
+  return place < 0 ? accounts.length : place;
+};
+
 function balances(words) {
-  const { balances: rows, books } = overview.status;
-  const body = books.flatMap((book) => {
-    const own = rows.filter((row) => row.book === book.book && row.amount_fen !== 0);
-    const state = book.balances ? ["good", "balanced"] : ["bad", "unbalanced"];
-    return [
-      `<tr class="group"><td>${words.say(book.book)}</td><td class="number ${state[0]}">${words.say(state[1])}</td></tr>`,
-      ...own.map((row) => `<tr data-account="${safe(row.account)}"><td>${safe(words.name("account", row.account))}</td>${number(yuan(row.amount_fen))}</tr>`),
-      `<tr><td class="soft">${words.say("trial")}</td>${number(yuan(book.debits_fen), "soft")}</tr>`,
-    ];
-  });
-  table("balances", words, [], body, "noFigures");
+  for (const code of ["cash", "memo"]) {
+    const book = overview.status.books.find((row) => row.book === code);
+    const rows = overview.status.balances
+      .filter((row) => row.book === code && row.amount_fen !== 0)
+      .sort((one, other) => rank(one) - rank(other));
+    const sides = (debit, credit) => number(debit ? yuan(debit) : "") + number(credit ? yuan(credit) : "");
+    const body = rows.map(({ account, amount_fen: fen }) => `<tr data-account="${safe(account)}">`
+      + `<td>${safe(words.name("account", account))}</td>${sides(Math.max(fen, 0), Math.max(-fen, 0))}</tr>`);
+    if (book) {
+      const [debits, credits] = [1, -1].map((side) => sum(rows, (row) => Math.max(side * row.amount_fen, 0)));
+      body.push(`<tr class="sum"><td class="${book.balances ? "good" : "bad"}">`
+        + `${words.say(book.balances ? "balanced" : "unbalanced")}</td>${sides(debits, credits)}</tr>`);
+    }
+    table(code, words, [code, "#debit", "#credit"], body, "noFigures");
+  }
 }
 
 function standings(words) {
@@ -183,7 +196,7 @@ function standings(words) {
 function suspects(words) {
   const body = Object.entries(overview.status.suspects)
     .map(([code, open]) => `<tr><td>${safe(words.name("rule", code))}</td>${figure(open, "warn")}</tr>`);
-  table("suspects", words, [], body, "noSuspects");
+  table("suspects", words, ["rule", "#openSuspects"], body, "noSuspects");
 }
 
 function points(words) {
@@ -209,10 +222,9 @@ function table(id, words, heads, body, nothing) {
   const cells = heads.map((key) => key.startsWith("#")
     ? `<th class="number">${words.say(key.slice(1))}</th>`
     : `<th>${key ? words.say(key) : ""}</th>`).join("");
-  const rows = body.length > 0
-    ? body.join("")
-    : `<tr><td class="nothing" colspan="${Math.max(1, heads.length)}">${words.say(nothing)}</td></tr>`;
-  element(id).innerHTML = (cells && body.length > 0 ? `<thead><tr>${cells}</tr></thead>` : "") + `<tbody>${rows}</tbody>`;
+  element(id).innerHTML = body.length > 0
+    ? `<thead><tr>${cells}</tr></thead><tbody>${body.join("")}</tbody>`
+    : `<tbody><tr><td><div class="empty"><span>${words.say(nothing)}</span></div></td></tr></tbody>`;
 }
 
 for (const code of ["zh", "en"]) {

@@ -9,6 +9,8 @@ mod names;
 mod overview;
 mod snapshot;
 pub mod status;
+#[cfg(test)]
+mod tests;
 pub mod text;
 mod wire;
 

@@ -13,8 +13,8 @@ const MISSING: &str = "expected chromedriver and chromium, found none; run: scri
 /// How long a condition of the page may take.
 const WAIT: Duration = Duration::from_secs(60);
 
-/// Watches for changes of the page, not for time to pass. The condition is part of the script, since
-/// the page's own policy forbids `eval`.
+/// A script that ends when the condition holds. It watches for changes of the page, not for time to
+/// pass; the condition is part of the script, since the page's own policy forbids `eval`.
 fn until(condition: &str) -> String {
     format!(
         "const done = arguments[arguments.length - 1];

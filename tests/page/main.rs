@@ -48,7 +48,7 @@ async fn the_page_shows_the_figures_of_the_books() {
     assert!(units.contains("包头市") && units.contains("200,355.17"), "{units}");
     assert!(browser.text("#chart-held").await.contains("未知旗县代码"));
     assert!(browser.text("#chart-cases").await.contains("待遇已核定"));
-    let treasury = browser.text("#balances tr[data-account=treasury]").await;
+    let treasury = browser.text("#cash tr[data-account=treasury]").await;
     assert!(treasury.contains("国库存款") && treasury.contains("1,234,567.05"), "{treasury}");
     let tax = browser.text("#standings tr[data-destination=tax]").await;
     assert!(tax.contains("税务"), "{tax}");

@@ -42,7 +42,22 @@ const ALLOWED: [(&str, &[&str]); 19] = [
     ),
     ("intake", &["domain", "normalize", "log", "store"]),
     ("forward", &["domain", "schema", "log", "store"]),
-    ("serve", &["domain", "policy", "levy", "log", "store", "orders", "held", "recon", "audit"]),
+    // The page names counterparties by their manifests; it normalizes nothing.
+    (
+        "serve",
+        &[
+            "domain",
+            "policy",
+            "normalize",
+            "levy",
+            "log",
+            "store",
+            "orders",
+            "held",
+            "recon",
+            "audit",
+        ],
+    ),
     // The generator and the simulators share only the words with the hub: they are its oracle.
     ("simulate", &["domain"]),
 ];
