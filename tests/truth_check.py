@@ -171,7 +171,8 @@ def main(arguments):
         return 1
     received = truth["messages"]["received"]
     orders = sum_of(truth["counts"])
-    print(f"no difference: {received} messages, {orders} counted orders, {len(truth['cases'])} cases")
+    cases = len(truth["cases"])
+    print(f"no difference: {received} messages, {orders} counted orders, {cases} cases")
     return 0
 
 

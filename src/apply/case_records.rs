@@ -30,7 +30,7 @@ pub(super) async fn owe_records(
     Ok(())
 }
 
-/// Says what was decided last; its revision counts the decisions of the case, whatever the function,
+/// Says what was decided last; its revision counts the decisions of the case, of any function,
 /// so that the receiver knows which one is newer.
 fn case_record(cause: &Envelope, row: &DecisionRow<'_>, revision: u32) -> Owed {
     let version = row.decision.version;

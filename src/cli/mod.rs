@@ -176,7 +176,7 @@ async fn held_command(
         HeldCommand::Recycle(asked) => {
             let recycled = hub.recycle(asked.reason.as_deref(), asked.limit).await?;
             println!(
-                "{} done, {} given to their owners, {} held again; run `zhibao process` for the owners",
+                "{} done, {} given to their owners (run `zhibao process`), {} held again",
                 recycled.done, recycled.handed_on, recycled.held_again
             );
         }

@@ -2,7 +2,7 @@
 //!
 //! Written by hand because a message is held for reasons that general parsers do not tell apart:
 //! cut off or malformed, a key named twice at any depth, nested too deep. Numbers stay as they were
-//! written, so that a 19-digit id never passes through a float. A test holds it against `serde_json`.
+//! written, so that a 19-digit id never passes through a float. Tests hold it against `serde_json`.
 
 use std::borrow::Cow;
 use std::collections::HashSet;

@@ -1,4 +1,4 @@
-//! What others read: evidence and the cases that want it, states by number, levies in the memo book.
+//! What others read: evidence, cases that want it, states by number, levies in the memo book.
 
 use super::bench::{Bench, applied, balances, day, filed};
 use crate::apply::ApplyError;

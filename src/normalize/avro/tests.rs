@@ -1,3 +1,5 @@
+//! Datums held against apache-avro, and cut or damaged ones.
+
 use apache_avro::types::Value;
 use apache_avro::writer::datum::GenericDatumWriter;
 use proptest::prelude::*;

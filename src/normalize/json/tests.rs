@@ -1,3 +1,5 @@
+//! Records held against serde_json, and cut, nested or doubled ones.
+
 use proptest::prelude::*;
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! `zhibao generate`: a run of made-up messages in the platforms' own formats, and truth.json, which
+//! `zhibao generate`: made-up messages in the platforms' own formats, and truth.json, which
 //! says what must become of them.
 //!
 //! The truth is an oracle: nothing here calls the hub's normalizing, merging, levy, ledger or
