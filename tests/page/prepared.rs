@@ -31,7 +31,8 @@ use zhibao::store::outcomes::Tally;
 use zhibao::store::positions::PartitionKey;
 use zhibao::store::relay::{DeliveryState, Settled};
 use zhibao::store::{
-    Database, Tx, cases, counts, held, ledger, levy, outbox, outcomes, positions, relay, suspects,
+    Database, Tx, cases, counts, held, ledger, levy, outbox, outcomes, positions, relay, standing,
+    suspects,
 };
 
 /// Platform, line, county, orders on the first day, more orders on each further day.
@@ -309,7 +310,7 @@ async fn owed(tx: &mut Tx) {
             let settled = Settled { id, state, answer: "ok".to_owned(), next_try_at: end() };
             relay::settle(tx, std::slice::from_ref(&settled), end()).await.unwrap();
             if state == DeliveryState::Delivered {
-                relay::acknowledge(tx, &settled.id, None, end()).await.unwrap();
+                standing::acknowledge(tx, &settled.id, None, end()).await.unwrap();
             }
         }
     }
