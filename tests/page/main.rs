@@ -1,6 +1,10 @@
 //! The page in a real browser: served by the hub's own router from a prepared database, read back
 //! from the DOM in both languages, and kept as a picture in target/page.png.
-#![expect(clippy::unwrap_used, reason = "a test stops where something is not as prepared")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test stops where something is not as prepared"
+)]
 
 mod browser;
 mod prepared;
