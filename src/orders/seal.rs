@@ -13,8 +13,9 @@ use super::index::{Chunk, FingerprintRun, RiderOrders, encode_index, encode_ride
 use super::order::{Order, Standing};
 use super::resolve::place_in_scope;
 use super::segment::{SegmentError, SegmentHead, encode_small};
-use super::shard::is_plain_row;
+use crate::domain::event::OrderKind;
 use crate::domain::ids::{OrderId, PlatformId, WorkerToken};
+use crate::domain::time::Day;
 use crate::policy::Policy;
 
 /// Rows of one sealed chunk: evidence of one person reads one or two of them.
@@ -37,8 +38,9 @@ pub struct SealedDay {
     pub amending: Option<(u64, Vec<u8>)>,
     /// Directory and fingerprints.
     pub index: Vec<u8>,
-    /// Riders of counted orders.
-    pub riders: Vec<u8>,
+    /// Riders of counted orders: day, riders, bytes. A day of its own where the earliest
+    /// acceptance of a reassigned order came second and counts on the day before.
+    pub riders: Vec<(Day, u64, Vec<u8>)>,
     /// Number of orders.
     pub orders: u32,
 }
@@ -157,7 +159,7 @@ impl OpenDay {
             (at(&self.base.workers), at(&self.base.accepted))
         });
         let mut amending = Columns::default();
-        let mut riders = RiderOrders::new();
+        let mut riders = BTreeMap::new();
         let mut fingerprints = Vec::with_capacity(rows.len());
         for (row, ordinal) in rows.iter().zip(0i64..) {
             let old = u32::try_from(*row).unwrap_or(u32::MAX);
@@ -179,7 +181,7 @@ impl OpenDay {
             chunks,
             amending,
             index: encode_index(&directory, &FingerprintRun::new(fingerprints)),
-            riders: encode_riders(&riders)?,
+            riders: encoded(&riders)?,
             orders: u32::try_from(rows.len()).unwrap_or(u32::MAX),
         })
     }
@@ -218,36 +220,49 @@ pub(super) fn add_amending(
     let Some(side) = side else { return };
     for row in 0..side.rows() {
         if let Some(event) = side.event(row, platform, Some(id)) {
-            order.add_read_back(event);
+            order.add(event);
         }
     }
 }
 
-/// Adds the riders of an order, if it counts, `change` times each.
-pub(super) fn count_riders(order: &Order, policy: &Policy, change: i64, riders: &mut RiderOrders) {
+fn encoded(riders: &BTreeMap<Day, RiderOrders>) -> std::io::Result<Vec<(Day, u64, Vec<u8>)>> {
+    let encode = |(day, riders): (&Day, &RiderOrders)| {
+        Ok((*day, u64::try_from(riders.len()).unwrap_or(0), encode_riders(riders)?))
+    };
+    riders.iter().map(encode).collect()
+}
+
+/// Adds the riders of an order, if it counts, `change` times each to the day that it counts on.
+pub(super) fn count_riders(
+    order: &Order,
+    policy: &Policy,
+    change: i64,
+    riders: &mut BTreeMap<Day, RiderOrders>,
+) {
     let standing = order.standing();
     let Some(place) = place_in_scope(policy, Some(&standing)) else { return };
     let Some(unit) = policy.unit_of(place.county) else { return };
     let workers: BTreeSet<_> = order.acceptors().collect();
+    let riders = riders.entry(place.day).or_default();
     for worker in workers {
         *riders.entry((unit, worker)).or_insert(0) += change;
     }
 }
 
-/// A delta folds where it says no more than a kind and when it ended; a cancellation only where
-/// it came after the acceptance.
+/// A delta folds where it says no more than a kind and when it ended: a cancellation only where
+/// it came after the acceptance, and nothing into an order without acceptance or whose own first
+/// event is a cancellation before it, since a folded row keeps one time for all its kinds.
 fn is_foldable(base: &Columns, place: usize, rows: &Columns, row: usize) -> bool {
-    if is_plain_row(rows, row) {
-        return true;
+    let at = |column: &[i64], row: usize| column.get(row).copied().unwrap_or(ABSENT);
+    let accepted = at(&base.accepted, place);
+    let is_cancel = |rows: &Columns, row| rows.kind_bits(row) & OrderKind::Cancelled.bit() != 0;
+    if accepted == ABSENT || (is_cancel(base, place) && at(&base.occurred, place) < accepted) {
+        return false;
     }
-    let absent = |column: &[i64]| column.get(row).is_none_or(|value| *value == ABSENT);
-    let says_more = !(absent(&rows.workers)
-        && absent(&rows.accepted)
-        && absent(&rows.counties)
-        && absent(&rows.lines));
-    let accepted = base.accepted.get(place).copied().unwrap_or(ABSENT);
-    let occurred = rows.occurred.get(row).copied().unwrap_or(ABSENT);
-    !says_more && accepted != ABSENT && occurred >= accepted
+    let says_more = [&rows.workers, &rows.accepted, &rows.counties, &rows.lines]
+        .into_iter()
+        .any(|column| at(column, row) != ABSENT);
+    !says_more && (!is_cancel(rows, row) || at(&rows.occurred, row) >= accepted)
 }
 
 /// Whether an order counts within the scheme.

@@ -39,7 +39,7 @@ impl Owner {
     }
 
     /// The last day that the partition's clock has closed, whether it had orders or not.
-    fn last_closed_day(&self) -> Day {
+    pub(super) fn last_closed_day(&self) -> Day {
         let wait = self.engine.policy.windows().seal_after_ms;
         self.claim.received_at.plus_ms(-wait).day().plus(-1)
     }
@@ -72,6 +72,7 @@ impl Owner {
             segments::delete(&mut tx, &self.key, segment).await?;
         }
         let next_ordinal = self.write_sealed(&mut tx, day, sealed, &mut hasher).await?;
+        self.rewrite_early(&mut tx, &mut hasher).await?;
         let counts = self.taken_back_counts(&doubles);
         self.add_counts(&mut tx, &counts).await?;
         if late.rows() > 0 {
@@ -91,11 +92,27 @@ impl Owner {
         }
         self.claim = after;
         self.late_waiting |= late.rows() > 0;
+        let batch = self.claim.batch;
         if let Some(shard) = &mut self.shard {
             let Some(shard) = Arc::get_mut(shard) else { return Ok(Step::Lost) };
+            shard.forget_waited(&[], batch);
             shard.close(day, Phase::Sealed, next_ordinal);
         }
         Ok(Step::Worked(0))
+    }
+
+    /// Leaves in the early segments only what still waits. An early event that found its
+    /// acceptance is known by that order; once the order's day leaves memory, a rebuild would
+    /// take the event for one that waits.
+    async fn rewrite_early(&self, tx: &mut Tx, hasher: &mut Sha256) -> Result<(), EngineError> {
+        let Some(shard) = &self.shard else { return Ok(()) };
+        segments::delete_all_early(tx, &self.key).await?;
+        let waiting = shard.waiting();
+        if waiting.rows() > 0 {
+            let place = (self.claim.received_at.day(), SegmentKind::Early, 0);
+            self.put_rows(tx, place, &waiting, hasher).await?;
+        }
+        Ok(())
     }
 
     /// A batch that applies no message.
@@ -136,11 +153,11 @@ impl Owner {
             let place = (day, SegmentKind::Delta, 0);
             self.put_bytes(tx, place, rows, bytes, hasher).await?;
         }
-        let rows = u64::from(orders);
         let place = (day, SegmentKind::Index, 0);
-        self.put_bytes(tx, place, rows, sealed.index, hasher).await?;
-        let place = (day, SegmentKind::Workers, 0);
-        self.put_bytes(tx, place, rows, sealed.riders, hasher).await?;
+        self.put_bytes(tx, place, u64::from(orders), sealed.index, hasher).await?;
+        for (day, rows, bytes) in sealed.riders {
+            self.put_bytes(tx, (day, SegmentKind::Workers, 0), rows, bytes, hasher).await?;
+        }
         segments::put_day(tx, &self.key, day, Phase::Sealed.code(), orders).await?;
         Ok(orders)
     }
