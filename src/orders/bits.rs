@@ -19,6 +19,7 @@ const PACKED: u8 = 1;
 const PACKED_WITH_ABSENT: u8 = 2;
 const DICTIONARY: u8 = 3;
 const GAPS: u8 = 4;
+const RUNS: u8 = 5;
 
 /// Why bytes are no column. The checksum of a segment is checked before, so this means damage.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
@@ -126,6 +127,11 @@ pub(super) fn put_ints(out: &mut Vec<u8>, values: &[i64], effort: Effort) {
     }
     let range = Range::of(values);
     let packed_bits = range.bits + u32::from(range.has_absent);
+    let runs = 1 + values.windows(2).filter(|pair| pair[0] != pair[1]).count();
+    if runs <= values.len() / 4 {
+        put_runs(out, values, effort);
+        return;
+    }
     let distinct_max = if effort == Effort::Thorough { values.len() / 2 } else { 128 };
     let entry_bits = u64::from(range.bits.max(8));
     if let Some(dictionary) = Dictionary::of(values, distinct_max) {
@@ -148,10 +154,49 @@ pub(super) fn take_ints(reader: &mut Reader<'_>, rows: usize) -> Result<Vec<i64>
         PACKED_WITH_ABSENT => take_packed(reader, rows, true),
         DICTIONARY => take_dictionary(reader, rows),
         GAPS => take_gaps(reader, rows),
+        RUNS => take_runs(reader, rows),
         found => {
-            Err(CodecError { what: "column form", expected: "0 to 4", found: u64::from(found) })
+            Err(CodecError { what: "column form", expected: "0 to 5", found: u64::from(found) })
         }
     }
+}
+
+/// Appends a column whose neighbours are mostly equal: the value of each run, and how far it goes.
+fn put_runs(out: &mut Vec<u8>, values: &[i64], effort: Effort) {
+    let runs: Vec<_> = values.chunk_by(|one, next| one == next).collect();
+    let heads: Vec<i64> = runs.iter().map(|run| run[0]).collect();
+    let lengths: Vec<i64> = runs.iter().map(|run| run.len() as i64).collect();
+    out.push(RUNS);
+    put_varint(out, runs.len() as u64);
+    put_ints(out, &heads, effort);
+    put_ints(out, &lengths, effort);
+}
+
+fn take_runs(reader: &mut Reader<'_>, rows: usize) -> Result<Vec<i64>, CodecError> {
+    let runs = reader.length()?;
+    if runs > rows {
+        return Err(CodecError { what: "runs", expected: "no more than rows", found: runs as u64 });
+    }
+    let heads = take_ints(reader, runs)?;
+    let lengths = take_ints(reader, runs)?;
+    let mut values = Vec::with_capacity(rows);
+    for (value, length) in heads.iter().zip(&lengths) {
+        let length = usize::try_from(*length).unwrap_or(usize::MAX);
+        if length > rows - values.len() {
+            break;
+        }
+        values.resize(values.len() + length, *value);
+    }
+    if values.len() != rows {
+        let found = values.len() as u64;
+        return Err(CodecError { what: "runs", expected: "as many values as rows", found });
+    }
+    Ok(values)
+}
+
+/// Bits that each present value takes when packed to the range of all.
+pub(super) fn packed_bits(values: &[i64]) -> u32 {
+    Range::of(values).bits
 }
 
 /// Appends ascending integers by their gaps, entropy-coded: ordinals of deltas.
@@ -317,6 +362,10 @@ impl Dictionary {
 
 fn take_dictionary(reader: &mut Reader<'_>, rows: usize) -> Result<Vec<i64>, CodecError> {
     let count = reader.length()?;
+    if count > rows {
+        let found = count as u64;
+        return Err(CodecError { what: "dictionary", expected: "no more than rows", found });
+    }
     let dictionary = take_ints(reader, count)?;
     let bits = width((count as u64).saturating_sub(1));
     let mut source = BitReader { reader, held: 0, count: 0 };

@@ -122,18 +122,30 @@ impl Columns {
             Some(ordinal) => self.ordinals.push(i64::from(ordinal)),
             None => self.ids.push(event.order_id.as_str()),
         }
+        self.push_fields(event, true);
+    }
+
+    fn push_fields(&mut self, event: &OrderEvent, with_material: bool) {
         let row = u32::try_from(self.rows).unwrap_or(u32::MAX);
         self.rows += 1;
+        let county = |code: Option<CountyCode>| code.map_or(ABSENT, |code| i64::from(code.get()));
+        if with_material {
+            self.workers.push(event.worker.map_or(ABSENT, |worker| worker.0.cast_signed()));
+            let line = event.line.as_ref().map_or(ABSENT, |line| self.line_number(line));
+            self.lines.push(line);
+            self.accepted.push(event.accepted_at.map_or(ABSENT, Moment::ms));
+            self.counties.push(county(event.county));
+            self.county_sources.push(event.county_source.map_or(ABSENT, source_number));
+        } else {
+            self.workers.push(ABSENT);
+            self.lines.push(ABSENT);
+            self.accepted.push(ABSENT);
+            self.counties.push(ABSENT);
+            self.county_sources.push(ABSENT);
+        }
         self.kinds.push(i64::from(event.kind.bit()));
-        self.workers.push(event.worker.map_or(ABSENT, |worker| worker.0.cast_signed()));
-        let line = event.line.as_ref().map_or(ABSENT, |line| self.line_number(line));
-        self.lines.push(line);
-        self.accepted.push(event.accepted_at.map_or(ABSENT, Moment::ms));
         self.ended.push(event.ended_at.map_or(ABSENT, Moment::ms));
         self.occurred.push(event.occurred_at.ms());
-        let county = |code: Option<CountyCode>| code.map_or(ABSENT, |code| i64::from(code.get()));
-        self.counties.push(county(event.county));
-        self.county_sources.push(event.county_source.map_or(ABSENT, source_number));
         self.service_counties.push(county(event.service_county));
         self.resolutions.push(i64::from(event.resolution_ms));
         if event.agent.is_some() || event.channel.is_some() || event.upstream.is_some() {
@@ -144,6 +156,12 @@ impl Columns {
             };
             self.origins.insert(row, origin);
         }
+    }
+
+    /// Adds the kind and the times of a further event that says nothing else of its order.
+    pub(super) fn push_kind(&mut self, ordinal: u32, event: &OrderEvent) {
+        self.ordinals.push(i64::from(ordinal));
+        self.push_fields(event, false);
     }
 
     /// Adds one event with the message that it came from.

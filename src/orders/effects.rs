@@ -1,7 +1,7 @@
 //! What one batch does to the order book, as plain values: rows to write, counts to add, outcomes
 //! to record, and what memory takes over after the commit.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::columns::{Columns, RawMessage};
 use super::known::Entry;
@@ -9,6 +9,7 @@ use super::order::{Order, Place};
 use super::shard::ByFingerprint;
 use crate::domain::event::OrderEvent;
 use crate::domain::hold::HoldReason;
+use crate::domain::ids::OrderId;
 use crate::domain::time::Day;
 
 /// What became of one message of a batch.
@@ -86,7 +87,11 @@ pub struct Effects {
     pub(super) entries: ByFingerprint<Entry>,
     pub(super) amended: ByFingerprint<Order>,
     /// Early orders that found their acceptance.
-    pub(super) matched: Vec<u64>,
+    pub(super) matched: HashSet<u64>,
+    /// Where the events of an early order stand in `early`.
+    pub(super) early_rows: ByFingerprint<Vec<usize>>,
+    /// Orders whose fingerprint another has, with the one that they go by instead.
+    pub(super) collided: HashMap<OrderId, u64>,
 }
 
 impl Effects {

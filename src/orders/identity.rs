@@ -22,6 +22,9 @@ pub struct FingerprintKey(pub [u8; 16]);
 pub struct Fingerprints {
     hasher: SipHasher13,
     time_resolution_ms: i64,
+    /// Bits that a test leaves of a fingerprint, so that different order numbers share one.
+    #[cfg(test)]
+    mask: u64,
 }
 
 /// The four material hashes of one event or order.
@@ -38,13 +41,42 @@ impl Fingerprints {
     #[must_use]
     pub fn new(key: FingerprintKey, time_resolution_ms: u32) -> Self {
         let time_resolution_ms = i64::from(time_resolution_ms.max(1));
-        Self { hasher: SipHasher13::new_with_key(&key.0), time_resolution_ms }
+        Self {
+            hasher: SipHasher13::new_with_key(&key.0),
+            time_resolution_ms,
+            #[cfg(test)]
+            mask: u64::MAX,
+        }
+    }
+
+    /// Fingerprints of so few bits that they collide.
+    #[cfg(test)]
+    pub(super) const fn narrow(mut self, bits: u32) -> Self {
+        self.mask = (1 << bits) - 1;
+        self
+    }
+
+    /// The coarsest resolution of the topic's feeds.
+    #[must_use]
+    pub(super) const fn time_resolution_ms(&self) -> i64 {
+        self.time_resolution_ms
     }
 
     /// The fingerprint of an order number.
     #[must_use]
     pub fn of(&self, order_id: &str) -> u64 {
-        self.hasher.hash(order_id.as_bytes())
+        let fingerprint = self.hasher.hash(order_id.as_bytes());
+        #[cfg(test)]
+        let fingerprint = fingerprint & self.mask;
+        fingerprint
+    }
+
+    /// A further fingerprint of an order number whose own one another number has.
+    pub(super) fn further(&self, order_id: &str, attempt: u64) -> u64 {
+        let mut hasher = self.hasher;
+        hasher.write_u64(attempt);
+        hasher.write(order_id.as_bytes());
+        hasher.finish()
     }
 
     /// The hashes of what an event carries.

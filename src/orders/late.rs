@@ -11,7 +11,7 @@ use super::columns::{Columns, RawMessage};
 use super::effects::{CountCell, Fate};
 use super::identity::{Fingerprints, short};
 use super::index::RidersByDay;
-use super::order::{Order, Standing, Verdict};
+use super::order::{Order, Standing, Tolerance, Verdict};
 use super::resolve::{is_after_cut, place_in_scope, stripped};
 use super::seal::count_riders;
 use crate::domain::event::{OrderEvent, OrderKind};
@@ -69,6 +69,8 @@ pub struct LateContext<'a> {
     pub next_ordinals: &'a BTreeMap<Day, u32>,
     /// Another rider within this time is a reassignment.
     pub reassign_window_ms: i64,
+    /// The last day that the partition's clock has closed: no later one may get a tombstone.
+    pub closed_until: Day,
 }
 
 /// Reads late events back from their segments' rows.
@@ -123,7 +125,14 @@ impl Run<'_> {
             return self.unknown(late);
         };
         let id = late.event.order_id.clone();
-        let verdict = found.order.consider(&late.event, self.context.reassign_window_ms);
+        let is_tombstone = matches!(late.event.kind, OrderKind::Cancelled | OrderKind::Void);
+        let is_unmatched = late.event.accepted_at.is_none() && !is_tombstone;
+        if is_unmatched && found.order.accepted_at().is_none() {
+            // A tombstone stands, but nobody is known to have accepted what was completed.
+            self.orders.insert(id, found);
+            return self.no_acceptance(late);
+        }
+        let verdict = found.order.consider(&late.event, self.tolerance());
         match verdict {
             Verdict::Conflict(field) => {
                 let day = late.event.accepted_at.map(Moment::day);
@@ -167,11 +176,9 @@ impl Run<'_> {
         let is_tombstone = matches!(late.event.kind, OrderKind::Cancelled | OrderKind::Void);
         let day = match late.event.accepted_at {
             Some(at) => at.day(),
-            None if is_tombstone => late.event.occurred_at.day(),
-            None => {
-                let reason = Some(HoldReason::NoAcceptance);
-                return self.effects.reclassified.push((Fate::Held, late.raw, reason));
-            }
+            // Its day decides nothing, but must not be one that still takes orders.
+            None if is_tombstone => late.event.occurred_at.day().min(self.context.closed_until),
+            None => return self.no_acceptance(late),
         };
         let next = self.next_ordinals.entry(day).or_insert(0);
         let ordinal = *next;
@@ -184,6 +191,17 @@ impl Run<'_> {
         let nothing = Standing::NotCounted(super::order::NotCounted::NoAcceptance);
         self.recount(&nothing, &order.standing(), late.raw.received_at);
         self.orders.insert(late.event.order_id.clone(), Located { day, ordinal, order });
+    }
+
+    fn no_acceptance(&mut self, late: LateEvent) {
+        self.effects.reclassified.push((Fate::Held, late.raw, Some(HoldReason::NoAcceptance)));
+    }
+
+    const fn tolerance(&self) -> Tolerance {
+        Tolerance {
+            reassign_window_ms: self.context.reassign_window_ms,
+            time_resolution_ms: self.context.fingerprints.time_resolution_ms(),
+        }
     }
 
     fn recount(&mut self, before: &Standing, after: &Standing, received_at: Moment) {

@@ -19,5 +19,7 @@ pub mod resolve;
 pub mod seal;
 pub mod segment;
 pub mod shard;
+#[cfg(test)]
+mod tests;
 
 pub use bits::CodecError;

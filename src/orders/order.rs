@@ -16,6 +16,16 @@ pub struct Order {
     plain: u8,
 }
 
+/// How far two events of one order may lie apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tolerance {
+    /// Another rider within this time of the acceptance is a reassignment.
+    pub reassign_window_ms: i64,
+    /// Acceptance times agree within this: the coarsest resolution of the topic's feeds, one for
+    /// all pairs, so that agreement is transitive and the same on every path.
+    pub time_resolution_ms: i64,
+}
+
 /// What a further event is to an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -100,13 +110,10 @@ impl Order {
         self.events.iter().fold(self.plain, |bits, event| bits | event.kind.bit())
     }
 
-    /// Adds an event that [`Order::consider`] did not refuse.
+    /// Adds an event that [`Order::consider`] did not refuse, or a stored delta: a bit where it
+    /// says no more than its kind, else an event. Memory, a rebuild and a sealed day so hold the
+    /// same order.
     pub fn add(&mut self, event: OrderEvent) {
-        self.events.push(event);
-    }
-
-    /// Adds a stored delta: a bit where it says no more than its kind, else an event.
-    pub(super) fn add_read_back(&mut self, event: OrderEvent) {
         let Some(first) = self.events.first() else { return };
         let is_early_cancel = event.kind == OrderKind::Cancelled
             && first.accepted_at.is_none_or(|at| event.occurred_at < at);
@@ -119,7 +126,7 @@ impl Order {
 
     /// What this event is to the order.
     #[must_use]
-    pub fn consider(&self, event: &OrderEvent, reassign_window_ms: i64) -> Verdict {
+    pub fn consider(&self, event: &OrderEvent, tolerance: Tolerance) -> Verdict {
         if let (Some(own), Some(other)) = (self.line(), event.line.as_ref())
             && own != other
         {
@@ -129,9 +136,9 @@ impl Order {
             && self.has_workers()
             && !self.knows_worker(worker)
         {
-            return self.consider_reassignment(event, reassign_window_ms);
+            return self.consider_reassignment(event, tolerance.reassign_window_ms);
         }
-        if let Some(field) = self.disagreement(event) {
+        if let Some(field) = self.disagreement(event, tolerance.time_resolution_ms) {
             return Verdict::Conflict(field);
         }
         if self.has_seen(event.kind, event.worker) {
@@ -226,18 +233,12 @@ impl Order {
 
     /// The first material field in which the event disagrees with what the order has of the same
     /// rider (or of anyone, where the event names none).
-    fn disagreement(&self, event: &OrderEvent) -> Option<&'static str> {
-        let same_rider = |known: &&OrderEvent| {
-            event.worker.is_none() || known.worker.is_none() || known.worker == event.worker
-        };
-        let known: Vec<_> = self.events.iter().filter(same_rider).collect();
+    fn disagreement(&self, event: &OrderEvent, resolution_ms: i64) -> Option<&'static str> {
+        let known: Vec<_> = self.of_rider(event.worker).collect();
         if let Some(at) = event.accepted_at {
-            let mut times =
-                known.iter().filter_map(|k| Some((k.accepted_at?, k.resolution_ms))).peekable();
-            let agrees = |(own, resolution): (Moment, u32)| {
-                let resolution = i64::from(resolution.max(event.resolution_ms).max(1));
-                own.ms().div_euclid(resolution) == at.ms().div_euclid(resolution)
-            };
+            let mut times = known.iter().filter_map(|known| known.accepted_at).peekable();
+            let coarse = |at: Moment| at.ms().div_euclid(resolution_ms.max(1));
+            let agrees = |own: Moment| coarse(own) == coarse(at);
             if times.peek().is_some() && !times.any(agrees) {
                 return Some("accepted_at");
             }
@@ -263,9 +264,21 @@ impl Order {
         })
     }
 
+    /// Events of this rider; an absent rider matches any.
+    fn of_rider(&self, worker: Option<WorkerToken>) -> impl Iterator<Item = &OrderEvent> {
+        let is_own = move |known: &&OrderEvent| {
+            worker.is_none() || known.worker.is_none() || known.worker == worker
+        };
+        self.events.iter().filter(is_own)
+    }
+
+    /// Whether it carries a field that the order lacks; an acceptance time also where the order
+    /// has none of this rider, who may be the one that accepted first.
     fn is_filled_by(&self, event: &OrderEvent) -> bool {
+        let is_own = |known: &OrderEvent| event.worker.is_none() || known.worker == event.worker;
+        let has_time = || self.events.iter().any(|k| k.accepted_at.is_some() && is_own(k));
         (event.worker.is_some() && !self.has_workers())
-            || (event.accepted_at.is_some() && self.accepted_at().is_none())
+            || (event.accepted_at.is_some() && !has_time())
             || (event.county.is_some() && self.county().is_none())
             || (event.line.is_some() && self.line().is_none())
     }

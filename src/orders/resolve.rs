@@ -14,7 +14,7 @@ use super::order::{Order, Place, Standing, Verdict};
 use super::shard::Shard;
 use crate::domain::event::{OrderEvent, OrderKind};
 use crate::domain::hold::HoldReason;
-use crate::domain::ids::LineCode;
+use crate::domain::ids::{LineCode, OrderId};
 use crate::domain::time::{Day, Moment, Month};
 use crate::log::partition_of;
 use crate::policy::{CountyStanding, Policy, Standing as PlatformStanding};
@@ -43,7 +43,7 @@ pub struct Context<'a> {
 pub fn probably_needed(shard: &Shard, incoming: &[Incoming]) -> Vec<(Day, u32)> {
     let mut needed = Vec::new();
     for item in incoming {
-        let print = shard.settings.fingerprints.of(item.event.order_id.as_str());
+        let print = shard.print_of(&item.event.order_id);
         let Some(entry) = shard.known.get(print) else { continue };
         if entry.state & (mark::EARLY | mark::AMENDED) == 0
             && !is_fast(shard, &entry, &item.event)
@@ -71,6 +71,10 @@ pub fn resolve(
     let mut run = Run { shard, context, firsts, effects, unread: Vec::new() };
     for item in incoming {
         run.event(item);
+    }
+    let Effects { early, matched, early_rows, .. } = &mut run.effects;
+    if matched.iter().any(|print| early_rows.contains_key(print)) {
+        early.retain(|(print, ..)| !matched.contains(print));
     }
     if run.unread.is_empty() {
         return Ok(run.effects);
@@ -130,13 +134,30 @@ impl Run<'_> {
             self.effects.handoff.entry(owner).or_default().push_raw(&item.event, raw);
             return self.fate(item, Fate::Handoff);
         }
-        let print = settings.fingerprints.of(id);
+        self.event_of(item, self.print_of(&item.event.order_id));
+    }
+
+    fn event_of(&mut self, item: &Incoming, print: u64) {
         let entry = self.effects.entries.get(&print).copied();
         match entry.or_else(|| self.shard.known.get(print)) {
             None => self.first_event(item, print),
             Some(entry) if entry.state & mark::EARLY != 0 => self.early_order(item, print),
             Some(entry) => self.known_order(item, print, entry),
         }
+    }
+
+    fn print_of(&self, id: &OrderId) -> u64 {
+        let other = self.effects.collided.get(id).copied();
+        other.unwrap_or_else(|| self.shard.print_of(id))
+    }
+
+    /// An event of an order whose fingerprint another order has: a new one by another print.
+    fn collided(&mut self, item: &Incoming) {
+        let id = &item.event.order_id;
+        let entries = &self.effects.entries;
+        let print = self.shard.free_print(id, |print| entries.contains_key(&print));
+        self.effects.collided.insert(id.clone(), print);
+        self.first_event(item, print);
     }
 
     fn first_event(&mut self, item: &Incoming, print: u64) {
@@ -159,16 +180,11 @@ impl Run<'_> {
     }
 
     fn early_order(&mut self, item: &Incoming, print: u64) {
-        let waiting = self.effects.early.iter().filter(|(other, ..)| *other == print);
-        let batch_events: Vec<_> = waiting.map(|(_, event, _)| event.clone()).collect();
-        let stored = self.shard.early.get(&print).map(|early| early.order.clone());
-        let mut events = stored.map(|order| order.events().to_vec()).unwrap_or_default();
-        events.extend(batch_events);
-        let mut parts = events.into_iter();
-        let Some(first) = parts.next() else { return self.first_event(item, print) };
-        let mut order = Order::new(first);
-        parts.for_each(|event| order.add(event));
-        let fate = match order.consider(&item.event, self.shard.settings.reassign_window_ms) {
+        let Some(order) = self.waiting(print) else { return self.first_event(item, print) };
+        if order.id() != Some(&item.event.order_id) {
+            return self.collided(item);
+        }
+        let fate = match order.consider(&item.event, self.shard.settings.tolerance()) {
             Verdict::Conflict(field) => {
                 return self.hold(item, HoldReason::SameIdOtherContent { field });
             }
@@ -191,6 +207,20 @@ impl Run<'_> {
         }
     }
 
+    /// The early order: what memory has of it, and what this batch added.
+    fn waiting(&self, print: u64) -> Option<Order> {
+        let stored = self.shard.early.get(&print).map(|early| early.order.clone());
+        let rows = self.effects.early_rows.get(&print).into_iter().flatten();
+        let added = rows.filter_map(|row| Some(self.effects.early.get(*row)?.1.clone()));
+        added.fold(stored, |order, event| match order {
+            None => Some(Order::new(event)),
+            Some(mut order) => {
+                order.add(event);
+                Some(order)
+            }
+        })
+    }
+
     /// The acceptance of an order whose other events came first.
     fn match_early(&mut self, item: &Incoming, print: u64, day: Day, early: Order) {
         let mut order = Order::new(item.event.clone());
@@ -201,8 +231,7 @@ impl Run<'_> {
             let row = if order.is_amended() { event.clone() } else { stripped(&item.event, event) };
             self.effects.delta.entry(day).or_default().push(Some(ordinal), &row);
         }
-        self.effects.early.retain(|(other, ..)| *other != print);
-        self.effects.matched.push(print);
+        self.effects.matched.insert(print);
         self.recount(item, None, Some(order.standing()));
         if state & mark::AMENDED != 0 {
             self.effects.amended.insert(print, order);
@@ -218,8 +247,7 @@ impl Run<'_> {
             if entry.state & item.event.kind.bit() != 0 {
                 return self.fate(item, Fate::Duplicate);
             }
-            let row = kind_only(&item.event);
-            self.effects.delta.entry(day).or_default().push(Some(entry.ordinal), &row);
+            self.effects.delta.entry(day).or_default().push_kind(entry.ordinal, &item.event);
             let state = entry.state | item.event.kind.bit();
             self.effects.entries.insert(print, Entry { state, ..entry });
             return self.fate(item, Fate::Applied);
@@ -232,10 +260,9 @@ impl Run<'_> {
 
     fn slow(&mut self, item: &Incoming, print: u64, day: Day, entry: Entry, mut order: Order) {
         if order.id() != Some(&item.event.order_id) {
-            let detail = "two order numbers with one fingerprint".to_owned();
-            return self.hold(item, HoldReason::Defect { detail });
+            return self.collided(item);
         }
-        let fate = match order.consider(&item.event, self.shard.settings.reassign_window_ms) {
+        let fate = match order.consider(&item.event, self.shard.settings.tolerance()) {
             Verdict::Conflict(field) => {
                 return self.hold(item, self.conflict(item, day, field));
             }
@@ -319,17 +346,19 @@ impl Run<'_> {
     }
 
     fn day_in(&self, slot: u8) -> Option<Day> {
-        let new = self.effects.new_slots.iter().find(|(_, own)| **own == slot);
-        new.map(|(day, _)| *day).or_else(|| self.shard.day_of(slot))
+        let new = || self.effects.new_slots.iter().find(|(_, own)| **own == slot);
+        self.shard.day_of(slot).or_else(|| new().map(|(day, _)| *day))
     }
 
     fn keep_early(&mut self, item: &Incoming, print: u64, raw: RawMessage) {
-        let known = self.effects.entries.get(&print).or(None).copied();
+        let known = self.effects.entries.get(&print).copied();
         let known = known.or_else(|| self.shard.known.get(print));
         let kinds = known.map_or(0, |entry| entry.state) | item.event.kind.bit();
         let material = self.shard.settings.fingerprints.material(&item.event);
         let state = kinds | mark::EARLY;
         self.effects.entries.insert(print, Entry { ordinal: 0, slot: 0, state, material });
+        let row = self.effects.early.len();
+        self.effects.early_rows.entry(print).or_default().push(row);
         self.effects.early.push((print, item.event.clone(), raw));
         self.fate(item, Fate::Applied);
     }
@@ -411,16 +440,5 @@ pub(super) fn stripped(first: &OrderEvent, event: &OrderEvent) -> OrderEvent {
     row.accepted_at =
         row.accepted_at.filter(|at| Some(coarse(*at)) != first.accepted_at.map(coarse));
     row.county_source = row.county.and(row.county_source);
-    row
-}
-
-/// The event without any material field: the known set has found them all to agree.
-fn kind_only(event: &OrderEvent) -> OrderEvent {
-    let mut row = event.clone();
-    row.worker = None;
-    row.line = None;
-    row.county = None;
-    row.county_source = None;
-    row.accepted_at = None;
     row
 }

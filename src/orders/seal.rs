@@ -13,7 +13,7 @@ use super::index::{Chunk, FingerprintRun, RidersByDay, encode_index};
 use super::order::{Order, Standing};
 use super::resolve::place_in_scope;
 use super::segment::{SegmentError, SegmentHead, encode_small};
-use super::shard::is_plain_row;
+use crate::domain::event::OrderKind;
 use crate::domain::ids::{OrderId, PlatformId, WorkerToken};
 use crate::policy::Policy;
 
@@ -218,7 +218,7 @@ pub(super) fn add_amending(
     let Some(side) = side else { return };
     for row in 0..side.rows() {
         if let Some(event) = side.event(row, platform, Some(id)) {
-            order.add_read_back(event);
+            order.add(event);
         }
     }
 }
@@ -235,20 +235,20 @@ pub(super) fn count_riders(order: &Order, policy: &Policy, change: i64, riders: 
     }
 }
 
-/// A delta folds where it says no more than a kind and when it ended; a cancellation only where
-/// it came after the acceptance.
+/// A delta folds where it says no more than a kind and when it ended: a cancellation only where
+/// it came after the acceptance, and nothing into an order without acceptance or whose own first
+/// event is a cancellation before it, since a folded row keeps one time for all its kinds.
 fn is_foldable(base: &Columns, place: usize, rows: &Columns, row: usize) -> bool {
-    if is_plain_row(rows, row) {
-        return true;
+    let at = |column: &[i64], row: usize| column.get(row).copied().unwrap_or(ABSENT);
+    let accepted = at(&base.accepted, place);
+    let is_cancel = |rows: &Columns, row| rows.kind_bits(row) & OrderKind::Cancelled.bit() != 0;
+    if accepted == ABSENT || (is_cancel(base, place) && at(&base.occurred, place) < accepted) {
+        return false;
     }
-    let absent = |column: &[i64]| column.get(row).is_none_or(|value| *value == ABSENT);
-    let says_more = !(absent(&rows.workers)
-        && absent(&rows.accepted)
-        && absent(&rows.counties)
-        && absent(&rows.lines));
-    let accepted = base.accepted.get(place).copied().unwrap_or(ABSENT);
-    let occurred = rows.occurred.get(row).copied().unwrap_or(ABSENT);
-    !says_more && accepted != ABSENT && occurred >= accepted
+    let says_more = [&rows.workers, &rows.accepted, &rows.counties, &rows.lines]
+        .into_iter()
+        .any(|column| at(column, row) != ABSENT);
+    !says_more && (!is_cancel(rows, row) || at(&rows.occurred, row) >= accepted)
 }
 
 /// Whether an order counts within the scheme.

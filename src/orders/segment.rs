@@ -7,8 +7,8 @@
 use sha2::{Digest, Sha256};
 
 use super::bits::{
-    ABSENT, CodecError, Effort, Reader, put_ascending, put_block, put_int, put_ints, put_varint,
-    take_block, take_ints,
+    ABSENT, CodecError, Effort, Reader, packed_bits, put_ascending, put_block, put_int, put_ints,
+    put_varint, take_block, take_ints,
 };
 use super::columns::{Columns, Origin, RawMessage};
 use crate::domain::ids::{ConnectorId, FeedId, LineCode, OrderId, PlatformId};
@@ -17,6 +17,8 @@ use crate::domain::time::Moment;
 const MAGIC: &[u8; 4] = b"ZBSG";
 const FORMAT_VERSION: u8 = 1;
 const CHECKSUM_BYTES: usize = 8;
+/// More rows than any segment gets: damage must not ask for all memory.
+const ROWS_MAX: usize = 1 << 24;
 
 /// What a segment says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +62,9 @@ enum Column {
     Resolutions = 12,
     Origins = 13,
     Raws = 14,
+    /// In place of `Occurred`, where an event mostly happened at its acceptance although it has
+    /// an end: orders that completions were folded into.
+    OccurredSinceAccepted = 15,
 }
 
 /// Writes rows as one segment while a batch commits.
@@ -120,9 +125,15 @@ fn encode_with(
     }
     put_ints(&mut body, &relative(&columns.ended, &columns.accepted), effort);
     put(Column::Ended, &mut body);
-    let reference = reference_times(columns);
-    put_ints(&mut body, &relative(&columns.occurred, &reference), effort);
-    put(Column::Occurred, &mut body);
+    let since_ended = relative(&columns.occurred, &either(&columns.ended, &columns.accepted));
+    let since_accepted = relative(&columns.occurred, &either(&columns.accepted, &columns.ended));
+    if packed_bits(&since_accepted) < packed_bits(&since_ended) {
+        put_ints(&mut body, &since_accepted, effort);
+        put(Column::OccurredSinceAccepted, &mut body);
+    } else {
+        put_ints(&mut body, &since_ended, effort);
+        put(Column::Occurred, &mut body);
+    }
     if !columns.origins.is_empty() {
         put_origins(&mut body, columns)?;
         put(Column::Origins, &mut body);
@@ -160,15 +171,46 @@ pub fn decode(bytes: &[u8]) -> Result<(SegmentHead, Columns), SegmentError> {
         batch: reader.varint()?,
     };
     let mut columns = Columns { rows: reader.length()?, ..Columns::default() };
+    if columns.rows > ROWS_MAX {
+        return Err(SegmentError::Damaged("more rows than a segment can have"));
+    }
+    let mut since_accepted = false;
     while !reader.is_empty() {
         let number = reader.byte()?;
         let length = reader.length()?;
         let body = reader.take(length)?;
+        since_accepted |= number == self::number(Column::OccurredSinceAccepted);
         take_column(&mut columns, number, &mut Reader::new(body))?;
     }
     columns.ended = absolute(&columns.ended, &columns.accepted);
-    columns.occurred = absolute(&columns.occurred, &reference_times(&columns));
+    let reference = if since_accepted {
+        either(&columns.accepted, &columns.ended)
+    } else {
+        either(&columns.ended, &columns.accepted)
+    };
+    columns.occurred = absolute(&columns.occurred, &reference);
+    is_whole(&columns)?;
     Ok((head, columns))
+}
+
+/// Every row has every field; numbers and ordinals stand for all rows or for none.
+fn is_whole(columns: &Columns) -> Result<(), SegmentError> {
+    let always = [
+        &columns.kinds,
+        &columns.workers,
+        &columns.lines,
+        &columns.accepted,
+        &columns.ended,
+        &columns.occurred,
+        &columns.counties,
+        &columns.county_sources,
+        &columns.service_counties,
+        &columns.resolutions,
+    ];
+    let optional = [columns.ordinals.len(), columns.ids.len()];
+    let is_whole = always.iter().all(|column| column.len() == columns.rows)
+        && optional.iter().all(|length| *length == 0 || *length == columns.rows);
+    if is_whole { Ok(()) } else { Err(SegmentError::Damaged("a column that lacks rows")) }
 }
 
 fn take_column(
@@ -192,6 +234,7 @@ fn take_column(
         Column::Resolutions,
         Column::Origins,
         Column::Raws,
+        Column::OccurredSinceAccepted,
     ];
     match known.into_iter().find(|column| number(*column) == number_found) {
         Some(Column::Ordinals) => columns.ordinals = take_ints(reader, rows)?,
@@ -201,7 +244,9 @@ fn take_column(
         Some(Column::Lines) => take_lines(columns, reader)?,
         Some(Column::Accepted) => columns.accepted = take_ints(reader, rows)?,
         Some(Column::Ended) => columns.ended = take_ints(reader, rows)?,
-        Some(Column::Occurred) => columns.occurred = take_ints(reader, rows)?,
+        Some(Column::Occurred | Column::OccurredSinceAccepted) => {
+            columns.occurred = take_ints(reader, rows)?;
+        }
         Some(Column::Counties) => columns.counties = take_ints(reader, rows)?,
         Some(Column::CountySources) => columns.county_sources = take_ints(reader, rows)?,
         Some(Column::ServiceCounties) => columns.service_counties = take_ints(reader, rows)?,
@@ -233,10 +278,10 @@ const fn base(reference: i64) -> i64 {
     if reference == ABSENT { 0 } else { reference }
 }
 
-/// An event mostly happened when it ended or, without an end, when it was accepted.
-fn reference_times(columns: &Columns) -> Vec<i64> {
-    let pairs = columns.ended.iter().zip(&columns.accepted);
-    pairs.map(|(ended, accepted)| if *ended == ABSENT { *accepted } else { *ended }).collect()
+/// One time of each row, the other where that is absent.
+fn either(one: &[i64], other: &[i64]) -> Vec<i64> {
+    let pairs = one.iter().zip(other);
+    pairs.map(|(one, other)| if *one == ABSENT { *other } else { *one }).collect()
 }
 
 fn put_text(out: &mut Vec<u8>, text: &str) {

@@ -9,13 +9,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
-use super::bits::ABSENT;
 use super::columns::{Columns, RawMessage};
 use super::effects::Effects;
 use super::identity::Fingerprints;
 use super::known::{Entry, KnownSet, mark};
-use super::order::Order;
-use crate::domain::event::{OrderEvent, OrderKind};
+use super::order::{Order, Tolerance};
+use crate::domain::event::OrderEvent;
 use crate::domain::ids::{OrderId, PlatformId};
 use crate::domain::time::{Day, Moment};
 
@@ -109,6 +108,16 @@ pub struct ShardSettings {
     pub reassign_window_ms: i64,
 }
 
+impl ShardSettings {
+    /// How far events of one order may lie apart.
+    pub(super) const fn tolerance(&self) -> Tolerance {
+        Tolerance {
+            reassign_window_ms: self.reassign_window_ms,
+            time_resolution_ms: self.fingerprints.time_resolution_ms(),
+        }
+    }
+}
+
 /// The memory of one partition's owner.
 pub struct Shard {
     pub(super) settings: ShardSettings,
@@ -118,6 +127,11 @@ pub struct Shard {
     pub(super) amended: ByFingerprint<Order>,
     /// Events of each early segment that still wait.
     pub(super) early_live: BTreeMap<u64, u32>,
+    /// Orders whose fingerprint another order of the open days has, with the one that they go
+    /// by instead. Not stored: a rebuild may give it to the other one of the two.
+    pub(super) collided: HashMap<OrderId, u64>,
+    /// The open day in each slot.
+    open_slots: Vec<Option<Day>>,
 }
 
 impl Shard {
@@ -131,10 +145,12 @@ impl Shard {
             early: ByFingerprint::default(),
             amended: ByFingerprint::default(),
             early_live: BTreeMap::new(),
+            collided: HashMap::new(),
+            open_slots: Vec::new(),
         };
         for (day, phase, next_ordinal) in days {
             let slot = if phase == Phase::Open { shard.free_slot() } else { 0 };
-            shard.days.insert(day, DayState { phase, next_ordinal, slot });
+            shard.set_day(day, DayState { phase, next_ordinal, slot });
         }
         shard
     }
@@ -167,22 +183,61 @@ impl Shard {
     /// Whether the open days have this order number.
     #[must_use]
     pub fn knows(&self, id: &OrderId) -> bool {
-        let entry = self.known.get(self.settings.fingerprints.of(id.as_str()));
+        let entry = self.known.get(self.print_of(id));
         entry.is_some_and(|entry| entry.state & mark::EARLY == 0)
     }
 
     /// The day in a slot.
     pub(super) fn day_of(&self, slot: u8) -> Option<Day> {
-        let mut open = self.days.iter();
-        open.find(|(_, s)| s.phase == Phase::Open && s.slot == slot).map(|(day, _)| *day)
+        self.open_slots.get(usize::from(slot)).copied().flatten()
     }
 
     /// The lowest slot that no open day has.
-    pub(super) fn free_slot(&self) -> u8 {
-        let taken = |slot: u8| {
-            self.days.values().any(|state| state.phase == Phase::Open && state.slot == slot)
-        };
-        (0..=u8::MAX).find(|slot| !taken(*slot)).unwrap_or(u8::MAX)
+    fn free_slot(&self) -> u8 {
+        (0..=u8::MAX).find(|slot| self.day_of(*slot).is_none()).unwrap_or(u8::MAX)
+    }
+
+    fn set_day(&mut self, day: Day, state: DayState) {
+        if let Some(before) = self.days.insert(day, state)
+            && before.phase == Phase::Open
+            && let Some(place) = self.open_slots.get_mut(usize::from(before.slot))
+        {
+            *place = None;
+        }
+        if state.phase == Phase::Open {
+            let slot = usize::from(state.slot);
+            if self.open_slots.len() <= slot {
+                self.open_slots.resize(slot + 1, None);
+            }
+            if let Some(place) = self.open_slots.get_mut(slot) {
+                *place = Some(day);
+            }
+        }
+    }
+
+    /// The fingerprint that an order goes by.
+    pub(super) fn print_of(&self, id: &OrderId) -> u64 {
+        let other = if self.collided.is_empty() { None } else { self.collided.get(id).copied() };
+        other.unwrap_or_else(|| self.settings.fingerprints.of(id.as_str()))
+    }
+
+    /// A fingerprint that no order has, for one whose own is taken.
+    pub(super) fn free_print(&self, id: &OrderId, is_taken: impl Fn(u64) -> bool) -> u64 {
+        let further = |attempt| self.settings.fingerprints.further(id.as_str(), attempt);
+        let mut prints = (0..).map(further);
+        let free = prints.find(|print| self.known.get(*print).is_none() && !is_taken(*print));
+        free.unwrap_or_else(|| unreachable!("there are more fingerprints than orders"))
+    }
+
+    /// The fingerprint for an order that enters memory on a rebuild.
+    fn new_print(&mut self, id: &OrderId) -> u64 {
+        let own = self.print_of(id);
+        if self.known.get(own).is_none() {
+            return own;
+        }
+        let other = self.free_print(id, |_| false);
+        self.collided.insert(id.clone(), other);
+        other
     }
 
     /// Rebuild, first: a base segment of an open day.
@@ -191,7 +246,7 @@ impl Shard {
         let platform = self.settings.platform.clone();
         for (row, ordinal) in (0..rows.rows()).zip(first_ordinal..) {
             let Some(event) = rows.event(row, &platform, None) else { continue };
-            let fingerprint = self.settings.fingerprints.of(event.order_id.as_str());
+            let fingerprint = self.new_print(&event.order_id);
             let material = self.settings.fingerprints.material(&event);
             let order = Order::from_first(event, rows.kind_bits(row));
             let amended = if order.is_amended() { mark::AMENDED } else { 0 };
@@ -210,12 +265,12 @@ impl Shard {
         for row in 0..rows.rows() {
             let ordinal = rows.ordinals.get(row).and_then(|ordinal| u32::try_from(*ordinal).ok());
             let Some(first) = ordinal.and_then(first_of) else { continue };
-            let fingerprint = self.settings.fingerprints.of(first.order_id.as_str());
+            let fingerprint = self.print_of(&first.order_id);
             let Some(mut entry) = self.known.get(fingerprint) else { continue };
             let Some(event) = rows.event(row, &platform, Some(&first.order_id)) else { continue };
             let before = self.amended.remove(&fingerprint);
             let mut order = before.unwrap_or_else(|| Order::from_first(first, entry.state & 0x0f));
-            order.add_read_back(event);
+            order.add(event);
             entry.state |= order.kinds();
             if order.is_amended() {
                 entry.state |= mark::AMENDED;
@@ -233,11 +288,29 @@ impl Shard {
             let raw = u32::try_from(row).ok().and_then(|row| rows.raws.get(&row));
             let event = rows.event(row, &platform, None);
             let (Some(event), Some(raw)) = (event, raw) else { continue };
-            let fingerprint = self.settings.fingerprints.of(event.order_id.as_str());
-            if self.known.get(fingerprint).is_some_and(|e| e.state & mark::EARLY == 0) {
+            let mut fingerprint = self.print_of(&event.order_id);
+            if self.is_matched(fingerprint, &event) {
                 continue;
             }
+            let waiting = self.early.get(&fingerprint).and_then(|early| early.order.id());
+            if waiting != Some(&event.order_id) {
+                fingerprint = self.new_print(&event.order_id);
+            }
             self.remember_early(fingerprint, event, raw.clone(), batch);
+        }
+    }
+
+    /// Whether an early event belongs to an order that is accepted by now. An order that takes no
+    /// more than its first event and kinds agrees with all its events; one that does not agree is
+    /// another with the same fingerprint.
+    fn is_matched(&self, fingerprint: u64, event: &OrderEvent) -> bool {
+        let Some(entry) = self.known.get(fingerprint) else { return false };
+        if entry.state & mark::EARLY != 0 {
+            return false;
+        }
+        match self.amended.get(&fingerprint) {
+            Some(order) => order.id() == Some(&event.order_id),
+            None => entry.material.agrees(self.settings.fingerprints.material(event)),
         }
     }
 
@@ -269,15 +342,15 @@ impl Shard {
         self.known.put(fingerprint, Entry { ordinal: 0, slot: 0, state, material });
     }
 
-    /// Takes over what a batch did, after the database confirmed it. Returns the early segments
-    /// that have nothing left to wait for.
+    /// Takes over what a batch did, after the database confirmed it.
     pub fn accept(&mut self, effects: Effects, batch: u64) {
+        self.collided.extend(effects.collided);
         for (day, next_ordinal) in effects.next_ordinals {
             let slot = match self.days.get(&day) {
                 Some(state) => state.slot,
                 None => effects.new_slots.get(&day).copied().unwrap_or_else(|| self.free_slot()),
             };
-            self.days.insert(day, DayState { phase: Phase::Open, next_ordinal, slot });
+            self.set_day(day, DayState { phase: Phase::Open, next_ordinal, slot });
         }
         for fingerprint in effects.matched {
             if let Some(early) = self.early.remove(&fingerprint) {
@@ -335,10 +408,18 @@ impl Shard {
         waited
     }
 
+    /// All events that wait for an acceptance.
+    #[must_use]
+    pub fn waiting(&self) -> Columns {
+        self.waited_until(Day::from_epoch_days(i32::MIN)).waiting
+    }
+
     /// Forgets the orders that went to the late run; what still waits lies in the early segment
     /// of `batch` now.
     pub fn forget_waited(&mut self, prints: &[u64], batch: u64) {
-        self.early.retain(|print, _| !prints.contains(print));
+        for print in prints {
+            self.early.remove(print);
+        }
         self.early_live.clear();
         let mut live = 0;
         for early in self.early.values_mut() {
@@ -348,8 +429,16 @@ impl Shard {
         if live > 0 {
             self.early_live.insert(batch, live);
         }
-        let early = &self.early;
-        self.known.retain(|print, e| e.state & mark::EARLY == 0 || early.contains_key(&print));
+        if !prints.is_empty() {
+            let early = &self.early;
+            self.known.retain(|print, e| e.state & mark::EARLY == 0 || early.contains_key(&print));
+            self.forget_collided();
+        }
+    }
+
+    fn forget_collided(&mut self) {
+        let known = &self.known;
+        self.collided.retain(|_, print| known.get(*print).is_some());
     }
 
     /// Forgets a day that the database has sealed.
@@ -359,7 +448,8 @@ impl Shard {
         self.known.retain(|_, entry| !is_gone(entry));
         let known = &self.known;
         self.amended.retain(|print, _| known.get(*print).is_some());
-        self.days.insert(day, DayState { phase, next_ordinal, slot: 0 });
+        self.forget_collided();
+        self.set_day(day, DayState { phase, next_ordinal, slot: 0 });
     }
 }
 
@@ -372,14 +462,4 @@ pub struct Waited {
     pub late: Columns,
     /// Events that still wait.
     pub waiting: Columns,
-}
-
-/// Whether a stored delta says more than that its kind was seen.
-pub(super) fn is_plain_row(rows: &Columns, row: usize) -> bool {
-    let absent = |column: &[i64]| column.get(row).is_none_or(|value| *value == ABSENT);
-    absent(&rows.workers)
-        && absent(&rows.accepted)
-        && absent(&rows.counties)
-        && absent(&rows.lines)
-        && rows.kind_bits(row) & OrderKind::Cancelled.bit() == 0
 }

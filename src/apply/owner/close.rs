@@ -41,7 +41,7 @@ impl Owner {
     }
 
     /// The last day that the partition's clock has closed, whether it had orders or not.
-    fn last_closed_day(&self) -> Day {
+    pub(super) fn last_closed_day(&self) -> Day {
         let wait = self.engine.policy.windows().seal_after_ms;
         self.claim.received_at.plus_ms(-wait).day().plus(-1)
     }
@@ -160,9 +160,8 @@ impl Owner {
             let place = (day, SegmentKind::Delta, 0);
             self.put_bytes(tx, place, rows, bytes, hasher).await?;
         }
-        let rows = u64::from(orders);
         let place = (day, SegmentKind::Index, 0);
-        self.put_bytes(tx, place, rows, sealed.index, hasher).await?;
+        self.put_bytes(tx, place, u64::from(orders), sealed.index, hasher).await?;
         self.write_riders(tx, &sealed.riders, hasher).await?;
         segments::put_day(tx, &self.key, day, Phase::Sealed.code(), orders).await?;
         Ok(orders)

@@ -152,6 +152,7 @@ impl Owner {
             fingerprints: &shard.settings().fingerprints,
             next_ordinals: &next_ordinals,
             reassign_window_ms: shard.settings().reassign_window_ms,
+            closed_until: self.last_closed_day(),
         };
         resolve(sealed, located, &context)
     }

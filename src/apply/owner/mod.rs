@@ -175,7 +175,11 @@ impl Owner {
     pub async fn seal_until(&mut self, day: Day) -> Result<Step, EngineError> {
         let Some(shard) = &self.shard else { return Ok(Step::Idle) };
         let open = shard.days().filter(|(_, state)| state.phase == Phase::Open);
-        let days: Vec<_> = open.map(|(open, _)| open).filter(|open| *open <= day).collect();
+        // Days that are due by themselves too: the late run must find no closed day in memory.
+        let now = self.claim.received_at;
+        let is_due = |open: &Day| *open <= day || !shard.is_open(*open, now);
+        let days: Vec<_> = open.map(|(open, _)| open).filter(is_due).collect();
+        drop(shard);
         for open in days {
             if self.seal_day(open, true).await? == Step::Lost {
                 return Ok(Step::Lost);
