@@ -1,10 +1,5 @@
 //! Headless Chromium through its driver, by plain WebDriver over HTTP.
 
-#![expect(
-    clippy::indexing_slicing,
-    reason = "a JSON value answers null for what it lacks, and the test then fails"
-)]
-
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};

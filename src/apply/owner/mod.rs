@@ -179,7 +179,6 @@ impl Owner {
         let now = self.claim.received_at;
         let is_due = |open: &Day| *open <= day || !shard.is_open(*open, now);
         let days: Vec<_> = open.map(|(open, _)| open).filter(is_due).collect();
-        drop(shard);
         for open in days {
             if self.seal_day(open, true).await? == Step::Lost {
                 return Ok(Step::Lost);
