@@ -123,7 +123,7 @@ impl Table {
 
     fn grow(&mut self) {
         let length = self.slots.len() + (self.slots.len() / 8).max(16);
-        let old = std::mem::replace(&mut self.slots, Vec::new());
+        let old = std::mem::take(&mut self.slots);
         self.slots = vec![[0; ENTRY_BYTES]; length];
         self.used = 0;
         old.into_iter().filter(|slot| slot[13] != 0).for_each(|slot| self.insert(slot));
