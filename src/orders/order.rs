@@ -120,7 +120,7 @@ impl Order {
         if is_early_cancel || first.accepted_at.is_none() || adds_material(first, &event) {
             self.events.push(event);
         } else {
-            self.plain |= event.kind.bit();
+            self.plain |= event.kind.bit() & !first.kind.bit();
         }
     }
 
