@@ -285,7 +285,9 @@ impl Book {
             self.store.delta.insert(day, vec![bytes]);
         }
         self.store.index.push((day, sealed.index));
-        self.store.riders.extend(sealed.riders.into_iter().map(|(day, _, bytes)| (day, bytes)));
+        for (day, riders) in sealed.riders {
+            self.store.riders.push((day, encode_riders(&riders).unwrap()));
+        }
         self.store.days.insert(day, (Phase::Sealed, sealed.orders));
         self.rewrite_early();
         self.shard.close(day, Phase::Sealed, sealed.orders);

@@ -2,7 +2,6 @@
 //! sealing, late runs and joined segments.
 #![expect(
     clippy::as_conversions,
-    clippy::indexing_slicing,
     reason = "small test numbers; an index out of range is a failed test"
 )]
 

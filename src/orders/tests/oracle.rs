@@ -92,8 +92,8 @@ impl Oracle {
         let mut riders: BTreeMap<Day, BTreeSet<(u32, u64)>> = BTreeMap::new();
         for (id, list) in &self.orders {
             let Some((_, day, code)) = self.cell(id) else { continue };
-            let rows = POLICY.counties().iter();
-            let unit = rows.filter(|row| row.code.get() == code).last().unwrap().unit.get();
+            let mut rows = POLICY.counties().iter();
+            let unit = rows.rfind(|row| row.code.get() == code).unwrap().unit.get();
             for event in facts(list).filter(|event| event.accepted_at.is_some()) {
                 let own = riders.entry(day).or_default();
                 own.extend(event.worker.map(|worker| (unit, worker.0)));
