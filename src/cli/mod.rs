@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, reason = "the command line prints its results")]
 
 mod demo;
+mod operate;
 mod options;
 mod progress;
 mod show;
@@ -14,7 +15,8 @@ use clap::Parser;
 
 use self::options::{Command, ConnectorCommand, HeldCommand, Options, SchemaCommand};
 use crate::domain::ids::ConnectorId;
-use crate::hub::{Hub, HubError};
+use crate::domain::time::Moment;
+use crate::hub::{Arrived, Hub, HubError};
 use crate::normalize::Connectors;
 use crate::schema::gate::check_compatibility;
 use crate::serve::ServeError;
@@ -97,6 +99,7 @@ async fn run(options: Options) -> Result<ExitCode, CliError> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Ingest(asked) => ingest(&folders, asked).await,
+        Command::Replay(asked) => operate::replay(&folders, &asked).await,
         Command::Process => {
             let mut hub = Hub::open(&folders.settings()).await?;
             let messages = progress::process(&mut hub).await?;
@@ -104,6 +107,9 @@ async fn run(options: Options) -> Result<ExitCode, CliError> {
             hub.close().await?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Seal(asked) => operate::seal(&folders, &asked).await,
+        Command::Freeze(asked) => operate::freeze(&folders, &asked).await,
+        Command::Evidence => operate::evidence(&folders).await,
         Command::Status => {
             let hub = Hub::open(&folders.settings()).await?;
             let mut tx = hub.database().snapshot().await?;
@@ -142,7 +148,9 @@ async fn ingest(folders: &options::Folders, asked: options::Ingest) -> Result<Ex
         found: error.found,
     })?;
     for path in asked.paths {
-        let arrived = hub.live_file(&connector, asked.feed.as_deref(), path)?;
+        let live = hub.live_file(&connector, asked.feed.as_deref(), path)?;
+        let received_at = asked.received_at.map_or(live.received_at, Moment::from_ms);
+        let arrived = Arrived { received_at, ..live };
         let line = progress::ingest(&hub, &arrived, asked.again).await?;
         println!("{line}");
     }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use clap::{Args, Parser, Subcommand};
 
 use crate::apply::engine::ApplySettings;
-use crate::domain::time::Day;
+use crate::domain::time::{Day, Month};
 use crate::hub::HubSettings;
 
 /// 职保: the integration hub of occupational-injury protection for gig workers.
@@ -56,8 +56,16 @@ pub(super) enum Command {
     Generate(Generate),
     /// Take files into the log.
     Ingest(Ingest),
+    /// Take all files of a generated folder into the log, with the times of their arrival.
+    Replay(Replay),
     /// Apply everything that is in the log.
     Process,
+    /// Seal days before their time, for example after a backfill, and run late events.
+    Seal(Seal),
+    /// Freeze a month (所属期) with what is applied now, and issue its figures.
+    Freeze(Freeze),
+    /// Attach to each case the orders that bear witness to it.
+    Evidence,
     /// Control points and balances; fails where a sum does not close.
     Status,
     /// Write the books as one JSON document, in the shape of truth.json.
@@ -128,9 +136,39 @@ pub(super) struct Ingest {
     /// Take a file in again that was taken in before.
     #[arg(long)]
     pub(super) again: bool,
+    /// Append time in milliseconds since the epoch, instead of the wall clock's; a partition's
+    /// clock never goes back.
+    #[arg(long)]
+    pub(super) received_at: Option<i64>,
     /// The files.
     #[arg(required = true)]
     pub(super) paths: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Replay {
+    /// Take files in again that were taken in before.
+    #[arg(long)]
+    pub(super) again: bool,
+    /// The folder with `arrivals.csv`.
+    pub(super) folder: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Seal {
+    /// The last day to seal.
+    #[arg(long)]
+    pub(super) until: DayArg,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Freeze {
+    /// The month: `2026-07`.
+    #[arg(long)]
+    pub(super) month: MonthArg,
+    /// Why it is frozen now; also why days without a statement are accepted.
+    #[arg(long)]
+    pub(super) reason: String,
 }
 
 #[derive(Debug, Args)]
@@ -185,5 +223,18 @@ impl FromStr for DayArg {
     fn from_str(text: &str) -> Result<Self, String> {
         let day = Day::parse(text).map(Self);
         day.ok_or_else(|| format!("expected a date like 2026-07-01, found {text:?}"))
+    }
+}
+
+/// A month as an argument: `2026-07`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct MonthArg(pub(super) Month);
+
+impl FromStr for MonthArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let first = Day::parse(&format!("{text}-01")).map(|day| Self(day.month()));
+        first.ok_or_else(|| format!("expected a month like 2026-07, found {text:?}"))
     }
 }

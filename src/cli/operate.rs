@@ -1,0 +1,71 @@
+//! An operator's commands on a hub: replay a folder, seal days, freeze a month, attach evidence.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use super::options::{Folders, Freeze, Replay, Seal};
+use super::{CliError, progress};
+use crate::hub::{Hub, HubError, arrivals};
+use crate::levy::LevyPeriod;
+
+/// Takes all files of a generated folder in, each with the append time of its arrival.
+pub(super) async fn replay(folders: &Folders, asked: &Replay) -> Result<ExitCode, CliError> {
+    let hub = Hub::open(&folders.settings()).await?;
+    let count = take_in(&hub, &asked.folder, asked.again).await?;
+    println!("{count} files");
+    hub.close().await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn take_in(hub: &Hub, folder: &Path, again: bool) -> Result<usize, CliError> {
+    let arrived = arrivals(folder).map_err(HubError::from)?;
+    let intake = hub.intake();
+    let bar = progress::bar("replay", u64::try_from(arrived.len()).ok());
+    for file in &arrived {
+        intake.ingest(file, again, &mut |_| {}).await?;
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    Ok(arrived.len())
+}
+
+/// Seals every day up to the given one, and runs what that sets free.
+pub(super) async fn seal(folders: &Folders, asked: &Seal) -> Result<ExitCode, CliError> {
+    let mut hub = Hub::open(&folders.settings()).await?;
+    hub.seal_until(asked.until.0).await?;
+    hub.process_until_idle(&Arc::new(AtomicU64::new(0))).await?;
+    hub.close().await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Freezes a month with all that is applied now: accepts, with the operator's reason, days that
+/// have no statement, and issues every figure.
+pub(super) async fn freeze(folders: &Folders, asked: &Freeze) -> Result<ExitCode, CliError> {
+    let mut hub = Hub::open(&folders.settings()).await?;
+    let (month, reason) = (asked.month.0, asked.reason.as_str());
+    // The first millisecond that no applied message has.
+    let cut_at = hub.applied_until().await?.plus_ms(1);
+    let accepted = hub.accept_missing_statements(month, cut_at, reason, "operator").await?;
+    let report = hub.freeze_month(month, cut_at, reason).await?;
+    println!("{month}: {accepted} days without a statement accepted");
+    for (what, periods) in
+        [("issued", &report.issued), ("adjusted", &report.adjusted), ("blocked", &report.blocked)]
+    {
+        for LevyPeriod { platform, line, month } in periods {
+            println!("{month}: {platform} {line} {what}");
+        }
+    }
+    hub.close().await?;
+    Ok(if report.blocked.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Looks for the orders that bear witness to each case that wants them.
+pub(super) async fn evidence(folders: &Folders) -> Result<ExitCode, CliError> {
+    let mut hub = Hub::open(&folders.settings()).await?;
+    let as_of = hub.applied_until().await?.plus_ms(1);
+    println!("{} cases", hub.attach_evidence(as_of).await?);
+    hub.close().await?;
+    Ok(ExitCode::SUCCESS)
+}

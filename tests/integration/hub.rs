@@ -1,0 +1,156 @@
+//! A folder of one test, and a hub in it that is driven through its command line.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use sqlx::SqlitePool;
+
+/// The repository: where manifests, policy and the check of the truth lie.
+pub(crate) fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A folder of one test; removed when the test passes, kept when it fails.
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    pub(crate) fn new(name: &str) -> Self {
+        let name = format!("zhibao-integration-{}-{name}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("kept: {}", self.0.display());
+        } else {
+            std::fs::remove_dir_all(&self.0).unwrap();
+        }
+    }
+}
+
+/// The hub of one data folder.
+pub(crate) struct Hub {
+    data: PathBuf,
+    rules: PathBuf,
+}
+
+/// What a command printed, and how it ended.
+pub(crate) struct Ended {
+    pub(crate) is_success: bool,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Hub {
+    /// A hub under the repository's manifests and policy.
+    pub(crate) fn new(data: PathBuf) -> Self {
+        Self { data, rules: repository().to_owned() }
+    }
+
+    /// A hub under the manifests and the policy of another folder.
+    pub(crate) fn with_rules(data: PathBuf, rules: PathBuf) -> Self {
+        Self { data, rules }
+    }
+
+    /// A command, not yet started. `ZHIBAO_BIN` names another program than the one just built,
+    /// for example a release.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let built = env!("CARGO_BIN_EXE_zhibao").into();
+        let mut command = Command::new(std::env::var_os("ZHIBAO_BIN").unwrap_or(built));
+        command.arg("--data").arg(&self.data);
+        command.arg("--connectors").arg(self.rules.join("connectors"));
+        command.arg("--policy").arg(self.rules.join("policy"));
+        command.args(arguments);
+        command
+    }
+
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ended {
+        let Output { status, stdout, stderr } = self.command(arguments).output().unwrap();
+        Ended {
+            is_success: status.success(),
+            out: String::from_utf8(stdout).unwrap(),
+            err: String::from_utf8(stderr).unwrap(),
+        }
+    }
+
+    /// Runs a command that must succeed.
+    #[track_caller]
+    pub(crate) fn done(&self, arguments: &[&str]) -> String {
+        let ended = self.run(arguments);
+        assert!(ended.is_success, "{arguments:?}:\n{}\n{}", ended.out, ended.err);
+        ended.out
+    }
+
+    /// The books as `zhibao export` writes them.
+    #[track_caller]
+    pub(crate) fn export(&self, out: &Path) -> Value {
+        self.done(&["export", "--out", text(out)]);
+        json(&out.join("export.json"))
+    }
+
+    /// The state database, beside a hub that may be running.
+    pub(crate) async fn database(&self) -> SqlitePool {
+        let path = self.data.join("state.db");
+        SqlitePool::connect(&format!("sqlite://{}", path.display())).await.unwrap()
+    }
+}
+
+pub(crate) fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+pub(crate) fn json(path: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+/// Holds an export against the truth with the check that shares no code with the hub.
+#[track_caller]
+pub(crate) fn assert_truth(truth: &Path, export: &Path) {
+    let check = repository().join("tests/truth_check.py");
+    let output = Command::new("python3").arg(check).args([truth, export]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Holds two exports against each other, section by section.
+#[track_caller]
+pub(crate) fn assert_sections(expected: &Value, found: &Value, sections: &[&str]) {
+    for section in sections {
+        assert!(!expected[section].is_null(), "{section}: expected a section, found none");
+        assert_eq!(expected[section], found[section], "section {section}");
+    }
+}
+
+/// One file of a generated folder, as `arrivals.csv` lists it.
+#[derive(Clone, Debug)]
+pub(crate) struct Arrival {
+    pub(crate) path: PathBuf,
+    pub(crate) connector: String,
+    pub(crate) feed: String,
+    pub(crate) received_at_ms: i64,
+}
+
+/// All files of a generated folder in order of arrival.
+pub(crate) fn arrivals(generated: &Path) -> Vec<Arrival> {
+    let list = std::fs::read_to_string(generated.join("arrivals.csv")).unwrap();
+    let arrival = |line: &str| {
+        let [path, connector, feed, received_at_ms] =
+            line.split(',').collect::<Vec<_>>().try_into().unwrap();
+        Arrival {
+            path: generated.join(path),
+            connector: connector.to_owned(),
+            feed: feed.to_owned(),
+            received_at_ms: received_at_ms.parse().unwrap(),
+        }
+    };
+    list.lines().skip(1).map(arrival).collect()
+}

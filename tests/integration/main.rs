@@ -1,0 +1,12 @@
+//! The whole hub, driven through its command line as an operator does, on generated messages whose
+//! outcome the generator knows.
+#![expect(clippy::unwrap_used, reason = "a test stops where something is not as prepared")]
+#![expect(clippy::indexing_slicing, reason = "a section that is absent reads as null")]
+
+mod broken_inputs;
+mod demo_truth;
+mod fed_again;
+mod hub;
+mod killed;
+mod new_platform;
+mod status_closes;
