@@ -3,7 +3,7 @@
 use super::ack::apply_ack;
 use super::bank::apply_bank_result;
 use super::case_event::apply_case_event;
-use super::enrolment::apply_enrolment;
+use super::enrolment::apply_enrolments;
 use super::fund::{apply_interest, apply_receipt, apply_transfer};
 use super::registration::apply_registration;
 use super::statement::apply_statement;
@@ -27,7 +27,10 @@ pub async fn apply_event(
         Fact::Statement(statement) => apply_statement(tx, scope, cause, statement).await,
         Fact::Registration(registered) => apply_registration(tx, scope, cause, registered).await,
         Fact::Ack(ack) => apply_ack(tx, cause, ack).await,
-        Fact::Enrolment(enrolment) => apply_enrolment(tx, scope, cause, enrolment).await,
+        Fact::Enrolment(line) => {
+            let outcomes = apply_enrolments(tx, scope, &[(cause, line)]).await?;
+            Ok(outcomes.into_iter().next().unwrap_or(Outcome::Duplicate))
+        }
         Fact::Case(event) => apply_case_event(tx, scope, cause, event).await,
         Fact::Declaration(declared) => apply_declaration(tx, cause, declared).await,
         Fact::Payment(paid) => apply_payment(tx, cause, paid).await,

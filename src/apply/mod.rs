@@ -10,7 +10,7 @@ mod case_event;
 mod case_records;
 mod content;
 pub mod engine;
-mod enrolment;
+pub mod enrolment;
 pub mod event;
 pub mod evidence;
 pub mod freeze;

@@ -1,10 +1,12 @@
 //! What became of messages at given positions, for receipts of intake over HTTP: read from the
-//! run-length records of the batches.
+//! records of the batches.
 
 use futures_util::future::BoxFuture;
 
 use crate::intake::http::{OutcomeCounts, Outcomes};
 use crate::log::Appended;
+use crate::orders::effects::Fate;
+use crate::orders::fates::decode_fates;
 use crate::store::outcomes::batches_over;
 use crate::store::positions::PartitionKey;
 use crate::store::{Database, StoreError};
@@ -25,8 +27,12 @@ impl Outcomes for BookOutcomes {
                 let key = PartitionKey { topic: topic.to_owned(), partition: appended.partition };
                 let (first, next) = (appended.offsets.start, appended.offsets.end);
                 let mut known = 0;
-                for (start, _, letters) in batches_over(&mut tx, &key, first, next).await? {
-                    known += add_letters(&mut counts, &letters, start, first, next);
+                for (start, _, outcomes) in batches_over(&mut tx, &key, first, next).await? {
+                    let fates = decode_fates(&outcomes).map_err(|error| StoreError::Damaged {
+                        what: "batch.outcomes",
+                        detail: error.to_string(),
+                    })?;
+                    known += add_fates(&mut counts, &fates, start, first, next);
                 }
                 counts.pending += (next - first).saturating_sub(known);
             }
@@ -37,48 +43,35 @@ impl Outcomes for BookOutcomes {
 
 /// Adds the fates of positions `first..next` of a batch that began at `start`; gives how many
 /// those were. What was handed on to another partition is pending still.
-fn add_letters(
-    counts: &mut OutcomeCounts,
-    letters: &[u8],
-    start: u64,
-    first: u64,
-    next: u64,
-) -> u64 {
-    let (mut at, mut known) = (start, 0);
-    for (letter, length) in runs(letters) {
-        let end = at.saturating_add(length);
-        let covered = end.min(next).saturating_sub(at.max(first));
-        match letter {
-            b'A' => counts.applied += covered,
-            b'D' => counts.duplicate += covered,
-            b'H' => counts.held += covered,
-            b'I' => counts.ignored += covered,
-            _ => counts.pending += covered,
+fn add_fates(counts: &mut OutcomeCounts, fates: &[Fate], start: u64, first: u64, next: u64) -> u64 {
+    let asked = (start..).zip(fates).filter(|(at, _)| (first..next).contains(at));
+    let mut known = 0;
+    for (_, fate) in asked {
+        match fate {
+            Fate::Applied => counts.applied += 1,
+            Fate::Duplicate => counts.duplicate += 1,
+            Fate::Held => counts.held += 1,
+            Fate::Ignored => counts.ignored += 1,
+            Fate::Handoff => counts.pending += 1,
         }
-        known += covered;
-        at = end;
+        known += 1;
     }
     known
 }
 
-/// `A3D1` as (letter, length).
-fn runs(text: &[u8]) -> impl Iterator<Item = (u8, u64)> + '_ {
-    let starts = text.chunk_by(|_, next| next.is_ascii_digit());
-    starts.filter_map(|run| {
-        let (letter, digits) = run.split_first()?;
-        Some((*letter, std::str::from_utf8(digits).ok()?.parse().ok()?))
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{OutcomeCounts, add_letters};
+    use super::{Fate, OutcomeCounts, add_fates};
 
     #[test]
     fn fates_are_counted_for_the_positions_asked_for_only() {
         let mut counts = OutcomeCounts::default();
         // Positions 100..=102 applied, 103 duplicate, 104..=115 held, 116 ignored.
-        let known = add_letters(&mut counts, b"A3D1H12I1", 100, 102, 106);
+        let mut fates = vec![Fate::Applied; 3];
+        fates.push(Fate::Duplicate);
+        fates.extend([Fate::Held; 12]);
+        fates.push(Fate::Ignored);
+        let known = add_fates(&mut counts, &fates, 100, 102, 106);
         assert_eq!(known, 4);
         assert_eq!((counts.applied, counts.duplicate, counts.held), (1, 1, 2));
         assert_eq!((counts.ignored, counts.pending), (0, 0));

@@ -1,25 +1,12 @@
-//! Integer columns as bytes: constant, packed to the width of their range, or by dictionary.
-//!
-//! The choice is made by size alone and written as one byte, so that a reader needs no schema.
-//! An absent value is [`ABSENT`]. Nothing here knows what a column means.
+//! Bytes and bits of stored columns: variable-length integers, blocks that are compressed where that
+//! is smaller, bit packing, and Rice codes. What a column's integers are written as is the matter
+//! of [`super::ints`].
 
 #![expect(
     clippy::as_conversions,
     clippy::indexing_slicing,
-    reason = "bit packing: widths and lengths are computed here and checked where bytes are read"
+    reason = "bit packing: widths are computed here and checked where bytes are read"
 )]
-
-use std::collections::HashMap;
-
-/// The value that stands for "absent" in every integer column.
-pub(super) const ABSENT: i64 = i64::MIN;
-
-const CONSTANT: u8 = 0;
-const PACKED: u8 = 1;
-const PACKED_WITH_ABSENT: u8 = 2;
-const DICTIONARY: u8 = 3;
-const GAPS: u8 = 4;
-const RUNS: u8 = 5;
 
 /// Why bytes are no column. The checksum of a segment is checked before, so this means damage.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
@@ -41,6 +28,16 @@ pub(super) struct Reader<'a> {
 impl<'a> Reader<'a> {
     pub(super) const fn new(bytes: &'a [u8]) -> Self {
         Self { bytes }
+    }
+
+    /// Bits from here on, lowest bit first; [`Reader::skip_bits`] has to follow.
+    pub(super) const fn bits(&self) -> BitReader<'a> {
+        BitReader { bytes: self.bytes, at: 0 }
+    }
+
+    /// Goes on behind the last byte that any bit was taken of.
+    pub(super) fn skip_bits(&mut self, bits: &BitReader<'_>) -> Result<(), CodecError> {
+        self.take(bits.at.div_ceil(8)).map(|_| ())
     }
 
     pub(super) const fn is_empty(&self) -> bool {
@@ -104,125 +101,6 @@ pub(super) fn put_int(out: &mut Vec<u8>, value: i64) {
     put_varint(out, ((value << 1) ^ (value >> 63)) as u64);
 }
 
-/// How hard to look for a small form.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Effort {
-    /// While a batch commits: a dictionary only for few distinct values.
-    Fast,
-    /// While segments are joined or sealed: any dictionary that pays.
-    Thorough,
-}
-
-/// Appends a column of integers.
-pub(super) fn put_ints(out: &mut Vec<u8>, values: &[i64], effort: Effort) {
-    let Some(&first) = values.first() else {
-        out.push(CONSTANT);
-        put_int(out, ABSENT);
-        return;
-    };
-    if values.iter().all(|value| *value == first) {
-        out.push(CONSTANT);
-        put_int(out, first);
-        return;
-    }
-    let range = Range::of(values);
-    let packed_bits = range.bits + u32::from(range.has_absent);
-    let runs = 1 + values.windows(2).filter(|pair| pair[0] != pair[1]).count();
-    if runs <= values.len() / 4 {
-        put_runs(out, values, effort);
-        return;
-    }
-    let distinct_max = if effort == Effort::Thorough { values.len() / 2 } else { 128 };
-    let entry_bits = u64::from(range.bits.max(8));
-    if let Some(dictionary) = Dictionary::of(values, distinct_max) {
-        let index_bits = width(dictionary.values.len() as u64 - 1);
-        let cost = u64::from(index_bits) * values.len() as u64
-            + entry_bits * dictionary.values.len() as u64;
-        if cost < u64::from(packed_bits) * values.len() as u64 {
-            dictionary.put(out, values);
-            return;
-        }
-    }
-    range.put(out, values);
-}
-
-/// Reads a column of `rows` integers.
-pub(super) fn take_ints(reader: &mut Reader<'_>, rows: usize) -> Result<Vec<i64>, CodecError> {
-    match reader.byte()? {
-        CONSTANT => Ok(vec![reader.int()?; rows]),
-        PACKED => take_packed(reader, rows, false),
-        PACKED_WITH_ABSENT => take_packed(reader, rows, true),
-        DICTIONARY => take_dictionary(reader, rows),
-        GAPS => take_gaps(reader, rows),
-        RUNS => take_runs(reader, rows),
-        found => {
-            Err(CodecError { what: "column form", expected: "0 to 5", found: u64::from(found) })
-        }
-    }
-}
-
-/// Appends a column whose neighbours are mostly equal: the value of each run, and how far it goes.
-fn put_runs(out: &mut Vec<u8>, values: &[i64], effort: Effort) {
-    let runs: Vec<_> = values.chunk_by(|one, next| one == next).collect();
-    let heads: Vec<i64> = runs.iter().map(|run| run[0]).collect();
-    let lengths: Vec<i64> = runs.iter().map(|run| run.len() as i64).collect();
-    out.push(RUNS);
-    put_varint(out, runs.len() as u64);
-    put_ints(out, &heads, effort);
-    put_ints(out, &lengths, effort);
-}
-
-fn take_runs(reader: &mut Reader<'_>, rows: usize) -> Result<Vec<i64>, CodecError> {
-    let runs = reader.length()?;
-    if runs > rows {
-        return Err(CodecError { what: "runs", expected: "no more than rows", found: runs as u64 });
-    }
-    let heads = take_ints(reader, runs)?;
-    let lengths = take_ints(reader, runs)?;
-    let mut values = Vec::with_capacity(rows);
-    for (value, length) in heads.iter().zip(&lengths) {
-        let length = usize::try_from(*length).unwrap_or(usize::MAX);
-        if length > rows - values.len() {
-            break;
-        }
-        values.resize(values.len() + length, *value);
-    }
-    if values.len() != rows {
-        let found = values.len() as u64;
-        return Err(CodecError { what: "runs", expected: "as many values as rows", found });
-    }
-    Ok(values)
-}
-
-/// Bits that each present value takes when packed to the range of all.
-pub(super) fn packed_bits(values: &[i64]) -> u32 {
-    Range::of(values).bits
-}
-
-/// Appends ascending integers by their gaps, entropy-coded: ordinals of deltas.
-pub(super) fn put_ascending(out: &mut Vec<u8>, values: &[i64]) -> std::io::Result<()> {
-    out.push(GAPS);
-    let mut gaps = Vec::with_capacity(values.len());
-    let mut before = 0;
-    for value in values {
-        put_varint(&mut gaps, value.wrapping_sub(before) as u64);
-        before = *value;
-    }
-    put_block(out, &gaps)
-}
-
-fn take_gaps(reader: &mut Reader<'_>, rows: usize) -> Result<Vec<i64>, CodecError> {
-    let block = take_block(reader)?;
-    let mut gaps = Reader::new(&block);
-    let mut value = 0i64;
-    let mut values = Vec::with_capacity(rows);
-    for _ in 0..rows {
-        value = value.wrapping_add(gaps.varint()? as i64);
-        values.push(value);
-    }
-    Ok(values)
-}
-
 /// Appends bytes, compressed where that is smaller.
 pub(super) fn put_block(out: &mut Vec<u8>, bytes: &[u8]) -> std::io::Result<()> {
     let packed = if bytes.len() > 64 { zstd::bulk::compress(bytes, 1)? } else { Vec::new() };
@@ -255,153 +133,27 @@ pub(super) fn take_block(reader: &mut Reader<'_>) -> Result<Vec<u8>, CodecError>
     }
 }
 
-struct Range {
-    min: i64,
-    scale: i64,
-    bits: u32,
-    has_absent: bool,
-}
-
-impl Range {
-    /// The range of the present values, in steps of their common scale (milliseconds that are
-    /// all whole seconds take ten bits less).
-    fn of(values: &[i64]) -> Self {
-        let (mut min, mut max, mut has_absent, mut scale) = (i64::MAX, ABSENT, false, 1000);
-        for &value in values {
-            if value == ABSENT {
-                has_absent = true;
-                continue;
-            }
-            min = min.min(value);
-            max = max.max(value);
-            if value % 1000 != 0 {
-                scale = 1;
-            }
-        }
-        let bits = width((max.wrapping_sub(min) as u64) / scale as u64);
-        Self { min, scale, bits, has_absent }
-    }
-
-    fn put(&self, out: &mut Vec<u8>, values: &[i64]) {
-        out.push(if self.has_absent { PACKED_WITH_ABSENT } else { PACKED });
-        put_int(out, self.min);
-        put_varint(out, self.scale as u64);
-        out.push(self.bits as u8);
-        let mut writer = BitWriter::default();
-        for &value in values {
-            if self.has_absent {
-                writer.put(out, u64::from(value != ABSENT), 1);
-            }
-            if value != ABSENT {
-                let offset = value.wrapping_sub(self.min) as u64 / self.scale as u64;
-                writer.put(out, offset, self.bits);
-            }
-        }
-        writer.finish(out);
-    }
-}
-
-fn take_packed(
-    reader: &mut Reader<'_>,
-    rows: usize,
-    has_absent: bool,
-) -> Result<Vec<i64>, CodecError> {
-    let min = reader.int()?;
-    let scale = reader.varint()? as i64;
-    let bits = checked_width(reader.byte()?)?;
-    let mut source = BitReader { reader, held: 0, count: 0 };
-    let mut values = Vec::with_capacity(rows);
-    for _ in 0..rows {
-        if has_absent && source.take(1)? == 0 {
-            values.push(ABSENT);
-        } else {
-            values.push(min.wrapping_add((source.take(bits)? as i64).wrapping_mul(scale)));
-        }
-    }
-    Ok(values)
-}
-
-struct Dictionary {
-    values: Vec<i64>,
-    index: HashMap<i64, u32>,
-}
-
-impl Dictionary {
-    fn of(values: &[i64], distinct_max: usize) -> Option<Self> {
-        let mut found = Self { values: Vec::new(), index: HashMap::new() };
-        for &value in values {
-            if found.index.contains_key(&value) {
-                continue;
-            }
-            if found.values.len() >= distinct_max {
-                return None;
-            }
-            found.index.insert(value, found.values.len() as u32);
-            found.values.push(value);
-        }
-        found.values.sort_unstable();
-        for (place, value) in found.values.iter().enumerate() {
-            found.index.insert(*value, place as u32);
-        }
-        Some(found)
-    }
-
-    fn put(&self, out: &mut Vec<u8>, values: &[i64]) {
-        out.push(DICTIONARY);
-        put_varint(out, self.values.len() as u64);
-        let range = Range::of(&self.values);
-        range.put(out, &self.values);
-        let bits = width(self.values.len() as u64 - 1);
-        let mut writer = BitWriter::default();
-        for value in values {
-            writer.put(out, u64::from(self.index.get(value).copied().unwrap_or(0)), bits);
-        }
-        writer.finish(out);
-    }
-}
-
-fn take_dictionary(reader: &mut Reader<'_>, rows: usize) -> Result<Vec<i64>, CodecError> {
-    let count = reader.length()?;
-    if count > rows {
-        let found = count as u64;
-        return Err(CodecError { what: "dictionary", expected: "no more than rows", found });
-    }
-    let dictionary = take_ints(reader, count)?;
-    let bits = width((count as u64).saturating_sub(1));
-    let mut source = BitReader { reader, held: 0, count: 0 };
-    let mut values = Vec::with_capacity(rows);
-    for _ in 0..rows {
-        let place = source.take(bits)?;
-        let value = dictionary.get(place as usize).copied();
-        values.push(value.ok_or(CodecError {
-            what: "dictionary index",
-            expected: "an entry",
-            found: place,
-        })?);
-    }
-    Ok(values)
-}
-
-const fn width(max: u64) -> u32 {
+pub(super) const fn width(max: u64) -> u32 {
     64 - max.leading_zeros()
 }
 
-fn checked_width(bits: u8) -> Result<u32, CodecError> {
-    if bits <= 64 {
-        return Ok(u32::from(bits));
-    }
-    Err(CodecError { what: "bit width", expected: "0 to 64", found: u64::from(bits) })
+/// Ones from which on a Rice code is no longer unary: then the whole value follows.
+const ESCAPE: u32 = 40;
+
+/// Low bits of the Rice codes of values with this mean.
+pub(super) const fn rice_bits(mean: u64) -> u32 {
+    width(mean).saturating_sub(1)
 }
 
 /// Packs values lowest bit first.
 #[derive(Default)]
-struct BitWriter {
+pub(super) struct BitWriter {
     held: u128,
     count: u32,
 }
 
 impl BitWriter {
-    fn put(&mut self, out: &mut Vec<u8>, value: u64, bits: u32) {
+    pub(super) fn put(&mut self, out: &mut Vec<u8>, value: u64, bits: u32) {
         self.held |= u128::from(value) << self.count;
         self.count += bits;
         while self.count >= 32 {
@@ -411,7 +163,19 @@ impl BitWriter {
         }
     }
 
-    fn finish(mut self, out: &mut Vec<u8>) {
+    /// What lies above the low bits in ones and a zero, then the low bits.
+    pub(super) fn put_rice(&mut self, out: &mut Vec<u8>, value: u64, low_bits: u32) {
+        let high = value.checked_shr(low_bits).unwrap_or(0);
+        if high < u64::from(ESCAPE) {
+            self.put(out, (1 << high) - 1, high as u32 + 1);
+            self.put(out, value & mask(low_bits), low_bits);
+        } else {
+            self.put(out, mask(ESCAPE), ESCAPE);
+            self.put(out, value, 64);
+        }
+    }
+
+    pub(super) fn finish(mut self, out: &mut Vec<u8>) {
         while self.count > 0 {
             out.push(self.held as u8);
             self.held >>= 8;
@@ -420,23 +184,51 @@ impl BitWriter {
     }
 }
 
-struct BitReader<'r, 'a> {
-    reader: &'r mut Reader<'a>,
-    held: u128,
-    count: u32,
+/// Takes bits from bytes, lowest bit first.
+pub(super) struct BitReader<'a> {
+    bytes: &'a [u8],
+    /// Bits taken.
+    at: usize,
 }
 
-impl BitReader<'_, '_> {
-    fn take(&mut self, bits: u32) -> Result<u64, CodecError> {
-        while self.count < bits {
-            self.held |= u128::from(self.reader.byte()?) << self.count;
-            self.count += 8;
+impl BitReader<'_> {
+    pub(super) fn take(&mut self, bits: u32) -> Result<u64, CodecError> {
+        if bits > 56 {
+            let low = self.take(32)?;
+            return Ok(low | self.take(bits - 32)? << 32);
         }
-        let value = (self.held & ((1u128 << bits) - 1)) as u64;
-        self.held >>= bits;
-        self.count -= bits;
+        if self.at + bits as usize > self.bytes.len() * 8 {
+            let found = self.bytes.len() as u64;
+            return Err(CodecError { what: "bits", expected: "more bytes", found });
+        }
+        let value = self.window() & mask(bits);
+        self.at += bits as usize;
         Ok(value)
     }
+
+    pub(super) fn take_rice(&mut self, low_bits: u32) -> Result<u64, CodecError> {
+        let ones = self.window().trailing_ones();
+        if ones >= ESCAPE {
+            self.take(ESCAPE)?;
+            return self.take(64);
+        }
+        self.take(ones + 1)?;
+        Ok(u64::from(ones).checked_shl(low_bits).unwrap_or(0) | self.take(low_bits)?)
+    }
+
+    /// At least the next 57 bits, zeros behind the last byte.
+    fn window(&self) -> u64 {
+        let rest = self.bytes.get(self.at / 8..).unwrap_or_default();
+        let word = match rest.first_chunk::<8>() {
+            Some(eight) => u64::from_le_bytes(*eight),
+            None => rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+        };
+        word >> (self.at % 8)
+    }
+}
+
+const fn mask(bits: u32) -> u64 {
+    if bits >= 64 { u64::MAX } else { (1 << bits) - 1 }
 }
 
 #[cfg(test)]
@@ -445,56 +237,26 @@ mod tests {
 
     use super::*;
 
-    fn round_trip(values: &[i64], effort: Effort) {
-        let mut out = Vec::new();
-        put_ints(&mut out, values, effort);
-        out.push(0xAB);
-        let mut reader = Reader::new(&out);
-        assert_eq!(take_ints(&mut reader, values.len()).as_deref(), Ok(values));
-        assert_eq!(reader.byte(), Ok(0xAB), "the column ends where it should");
-    }
-
     proptest! {
         #[test]
-        fn any_column_comes_back(values: Vec<i64>) {
-            round_trip(&values, Effort::Fast);
-            round_trip(&values, Effort::Thorough);
-        }
-
-        #[test]
-        fn sparse_and_repeated_columns_come_back(
-            values in proptest::collection::vec(
-                prop_oneof![Just(ABSENT), 0i64..9, (1_000i64..9_000).prop_map(|s| s * 1000)], 0..600)
+        fn bits_and_rice_codes_come_back(
+            values in proptest::collection::vec((any::<u64>(), 0u32..=64, 0u32..=63), 0..200)
         ) {
-            round_trip(&values, Effort::Fast);
-            round_trip(&values, Effort::Thorough);
+            let (mut out, mut writer) = (Vec::new(), BitWriter::default());
+            for (value, bits, low_bits) in &values {
+                writer.put(&mut out, value & mask(*bits), *bits);
+                writer.put_rice(&mut out, value >> (64 - bits).min(63), *low_bits);
+            }
+            writer.finish(&mut out);
+            out.push(0xAB);
+            let mut reader = Reader::new(&out);
+            let mut source = reader.bits();
+            for (value, bits, low_bits) in values {
+                prop_assert_eq!(source.take(bits), Ok(value & mask(bits)));
+                prop_assert_eq!(source.take_rice(low_bits), Ok(value >> (64 - bits).min(63)));
+            }
+            reader.skip_bits(&source).unwrap();
+            prop_assert_eq!(reader.byte(), Ok(0xAB));
         }
-
-        #[test]
-        fn ascending_columns_come_back(mut values in proptest::collection::vec(0i64..1 << 40, 0..300)) {
-            values.sort_unstable();
-            let mut out = Vec::new();
-            put_ascending(&mut out, &values).unwrap();
-            prop_assert_eq!(take_ints(&mut Reader::new(&out), values.len()), Ok(values));
-        }
-
-        #[test]
-        fn damaged_bytes_are_an_error_or_other_values_but_no_panic(
-            bytes in proptest::collection::vec(any::<u8>(), 0..200), rows in 0usize..300
-        ) {
-            let outcome = take_ints(&mut Reader::new(&bytes), rows);
-            prop_assert!(outcome.is_err() || outcome.is_ok_and(|values| values.len() == rows));
-        }
-    }
-
-    #[test]
-    fn a_constant_column_costs_two_bytes_and_seconds_cost_ten_bits_less() {
-        let mut out = Vec::new();
-        put_ints(&mut out, &[0; 50_000], Effort::Fast);
-        assert_eq!(out.len(), 2);
-        let seconds: Vec<i64> = (0..8192).map(|n| 1_782_867_600_000 + n * 1000).collect();
-        out.clear();
-        put_ints(&mut out, &seconds, Effort::Fast);
-        assert!(out.len() < 8192 * 13 / 8 + 24, "{} bytes", out.len());
     }
 }

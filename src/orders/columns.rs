@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::bits::ABSENT;
+use super::ints::ABSENT;
 use crate::domain::event::{CountySource, OrderEvent, OrderKind};
 use crate::domain::ids::{
     ConnectorId, CountyCode, FeedId, LineCode, OrderId, PlatformId, WorkerToken,
@@ -286,7 +286,7 @@ fn first_kind(bits: i64) -> Option<OrderKind> {
     OrderKind::ALL.into_iter().find(|kind| bits & i64::from(kind.bit()) != 0)
 }
 
-const fn source_number(source: CountySource) -> i64 {
+pub(super) const fn source_number(source: CountySource) -> i64 {
     match source {
         CountySource::Acceptance => 0,
         CountySource::Pickup => 1,
@@ -294,7 +294,7 @@ const fn source_number(source: CountySource) -> i64 {
     }
 }
 
-const fn source_of(number: i64) -> Option<CountySource> {
+pub(super) const fn source_of(number: i64) -> Option<CountySource> {
     match number {
         0 => Some(CountySource::Acceptance),
         1 => Some(CountySource::Pickup),

@@ -28,7 +28,11 @@ pub enum Fate {
 }
 
 impl Fate {
-    /// The letter in the batch's run-length record.
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Applied, Self::Duplicate, Self::Held, Self::Ignored, Self::Handoff];
+
+    /// The letter in the batch's record.
     #[must_use]
     pub const fn letter(self) -> u8 {
         match self {

@@ -3,10 +3,9 @@
 //! Real order numbers are one of a few shapes (19 digits, 32 lower hexadecimal digits, a short
 //! prefix and digits). The shape is found per segment, and every number comes back exactly.
 
-use super::bits::{
-    CodecError, Effort, Reader, put_block, put_ints, put_varint, take_block, take_ints,
-};
+use super::bits::{CodecError, Reader, put_block, put_varint, take_block};
 use super::columns::Texts;
+use super::ints::{Effort, put_ints, take_ints};
 
 const TEXT: u8 = 0;
 const DIGITS: u8 = 1;

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use super::bits::{
-    CodecError, Effort, Reader, put_ascending, put_block, put_int, put_ints, put_varint,
-    take_block, take_ints,
+    BitWriter, CodecError, Reader, put_block, put_int, put_varint, rice_bits, take_block,
 };
+use super::ints::{Effort, put_ascending, put_ints, take_ints};
 use crate::domain::ids::{UnitCode, WorkerToken};
 use crate::domain::time::Day;
 
@@ -29,16 +29,15 @@ impl FingerprintRun {
         let mut out = Vec::with_capacity(self.0.len() * 4 + 16);
         put_varint(&mut out, u64::try_from(self.0.len()).unwrap_or(0));
         let last = self.0.last().copied().unwrap_or(0);
-        let mean = last / u64::try_from(self.0.len().max(1)).unwrap_or(1);
-        let low_bits = 63u32.saturating_sub(mean.max(1).leading_zeros()).min(40);
+        let low_bits = rice_bits(last / u64::try_from(self.0.len().max(1)).unwrap_or(1));
         out.push(u8::try_from(low_bits).unwrap_or(0));
-        let mut writer = RiceWriter { out, held: 0, count: 0 };
-        let mut before = 0;
+        let (mut writer, mut before) = (BitWriter::default(), 0);
         for fingerprint in &self.0 {
-            writer.put(fingerprint - before, low_bits);
+            writer.put_rice(&mut out, fingerprint - before, low_bits);
             before = *fingerprint;
         }
-        writer.finish()
+        writer.finish(&mut out);
+        out
     }
 
     /// From bytes.
@@ -48,12 +47,12 @@ impl FingerprintRun {
     pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
         let mut reader = Reader::new(bytes);
         let rows = reader.length()?;
-        let low_bits = u32::from(reader.byte()?);
-        let mut source = RiceReader { reader, held: 0, count: 0 };
+        let low_bits = u32::from(reader.byte()?).min(63);
+        let mut source = reader.bits();
         let mut fingerprints = Vec::with_capacity(rows);
         let mut value = 0u64;
         for _ in 0..rows {
-            value = value.wrapping_add(source.take(low_bits)?);
+            value = value.wrapping_add(source.take_rice(low_bits)?);
             fingerprints.push(value);
         }
         Ok(Self(fingerprints))
@@ -70,70 +69,6 @@ impl FingerprintRun {
             }
         }
         hits
-    }
-}
-
-struct RiceWriter {
-    out: Vec<u8>,
-    held: u64,
-    count: u32,
-}
-
-impl RiceWriter {
-    fn put(&mut self, gap: u64, low_bits: u32) {
-        for _ in 0..gap >> low_bits {
-            self.bit(1);
-        }
-        self.bit(0);
-        for place in 0..low_bits {
-            self.bit((gap >> place) & 1);
-        }
-    }
-
-    fn bit(&mut self, bit: u64) {
-        self.held |= bit << self.count;
-        self.count += 1;
-        if self.count == 64 {
-            self.out.extend_from_slice(&self.held.to_le_bytes());
-            (self.held, self.count) = (0, 0);
-        }
-    }
-
-    fn finish(mut self) -> Vec<u8> {
-        let bytes = usize::try_from(self.count.div_ceil(8)).unwrap_or(8);
-        self.out.extend(self.held.to_le_bytes().into_iter().take(bytes));
-        self.out
-    }
-}
-
-struct RiceReader<'a> {
-    reader: Reader<'a>,
-    held: u8,
-    count: u32,
-}
-
-impl RiceReader<'_> {
-    fn take(&mut self, low_bits: u32) -> Result<u64, CodecError> {
-        let mut high = 0u64;
-        while self.bit()? == 1 {
-            high += 1;
-        }
-        let mut low = 0;
-        for place in 0..low_bits {
-            low |= u64::from(self.bit()?) << place;
-        }
-        Ok((high << low_bits) | low)
-    }
-
-    fn bit(&mut self) -> Result<u8, CodecError> {
-        if self.count == 0 {
-            self.held = self.reader.byte()?;
-            self.count = 8;
-        }
-        let bit = self.held & 1;
-        self.held >>= 1;
-        self.count -= 1;
-        Ok(bit)
     }
 }
 

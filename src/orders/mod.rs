@@ -8,13 +8,18 @@
 
 mod bits;
 pub mod columns;
+pub mod early;
 pub mod effects;
+pub mod fates;
 pub mod identity;
 mod ids;
 pub mod index;
+mod ints;
 mod known;
 pub mod late;
+mod occurred;
 pub mod order;
+mod packed;
 pub mod resolve;
 pub mod seal;
 pub mod segment;

@@ -92,6 +92,16 @@ impl Order {
         Self { events: vec![event], plain }
     }
 
+    /// An order put together again from what [`Order::events`] and [`Order::plain_kinds`] gave.
+    pub(super) const fn from_parts(events: Vec<OrderEvent>, plain: u8) -> Self {
+        Self { events, plain }
+    }
+
+    /// Bits of kinds of which only the fact is known.
+    pub(super) const fn plain_kinds(&self) -> u8 {
+        self.plain
+    }
+
     /// Its number.
     #[must_use]
     pub fn id(&self) -> Option<&OrderId> {

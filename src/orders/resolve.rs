@@ -209,7 +209,8 @@ impl Run<'_> {
 
     /// The early order: what memory has of it, and what this batch added.
     fn waiting(&self, print: u64) -> Option<Order> {
-        let stored = self.shard.early.get(&print).map(|early| early.order.clone());
+        let platform = &self.shard.settings.platform;
+        let stored = self.shard.early.get(&print).map(|early| early.order.order(platform));
         let rows = self.effects.early_rows.get(&print).into_iter().flatten();
         let added = rows.filter_map(|row| Some(self.effects.early.get(*row)?.1.clone()));
         added.fold(stored, |order, event| match order {
@@ -303,8 +304,9 @@ impl Run<'_> {
     /// The whole order: from memory where it is amended, else its first event and its kinds.
     fn order(&self, print: u64, day: Day, entry: Entry) -> Option<Order> {
         if entry.state & mark::AMENDED != 0 {
-            let own = self.effects.amended.get(&print);
-            return own.or_else(|| self.shard.amended.get(&print)).cloned();
+            let own = self.effects.amended.get(&print).cloned();
+            let platform = &self.shard.settings.platform;
+            return own.or_else(|| Some(self.shard.amended.get(&print)?.order(platform)));
         }
         let first = match self.effects.base.get(&day) {
             Some((first_ordinal, rows)) if entry.ordinal >= *first_ordinal => {

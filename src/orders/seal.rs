@@ -6,10 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::bits::ABSENT;
 use super::columns::Columns;
 use super::identity::{Fingerprints, short};
 use super::index::{Chunk, FingerprintRun, RidersByDay, encode_index};
+use super::ints::ABSENT;
 use super::order::{Order, Standing};
 use super::resolve::place_in_scope;
 use super::segment::{SegmentError, SegmentHead, encode_small};

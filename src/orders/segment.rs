@@ -6,16 +6,16 @@
 
 use sha2::{Digest, Sha256};
 
-use super::bits::{
-    ABSENT, CodecError, Effort, Reader, packed_bits, put_ascending, put_block, put_int, put_ints,
-    put_varint, take_block, take_ints,
-};
+use super::bits::{CodecError, Reader, put_block, put_int, put_varint, take_block};
 use super::columns::{Columns, Origin, RawMessage};
+use super::ints::{ABSENT, Effort, put_ascending, put_ints, take_ints};
+use super::occurred::{self, Occurred};
 use crate::domain::ids::{ConnectorId, FeedId, LineCode, OrderId, PlatformId};
 use crate::domain::time::Moment;
 
 const MAGIC: &[u8; 4] = b"ZBSG";
-const FORMAT_VERSION: u8 = 1;
+/// Version 2 added forms of integer columns and [`Column::OccurredAs`].
+const FORMAT_VERSION: u8 = 2;
 const CHECKSUM_BYTES: usize = 8;
 /// More rows than any segment gets: damage must not ask for all memory.
 const ROWS_MAX: usize = 1 << 24;
@@ -62,9 +62,10 @@ enum Column {
     Resolutions = 12,
     Origins = 13,
     Raws = 14,
-    /// In place of `Occurred`, where an event mostly happened at its acceptance although it has
-    /// an end: orders that completions were folded into.
+    /// In place of `Occurred` in version 1, where an event mostly happened at its acceptance.
     OccurredSinceAccepted = 15,
+    /// In place of `Occurred`: which other time of the row it is, then the others.
+    OccurredAs = 16,
 }
 
 /// Writes rows as one segment while a batch commits.
@@ -75,12 +76,20 @@ pub fn encode(head: SegmentHead, columns: &Columns) -> Result<Vec<u8>, SegmentEr
     encode_with(head, columns, Effort::Fast)
 }
 
-/// Writes rows as one segment, as small as the format allows: for joining and sealing.
+/// Writes rows as one segment, smaller: for joining, which happens to a row a few times.
+///
+/// # Errors
+/// [`SegmentError::Compression`] where the compressor fails.
+pub fn encode_joined(head: SegmentHead, columns: &Columns) -> Result<Vec<u8>, SegmentError> {
+    encode_with(head, columns, Effort::Thorough)
+}
+
+/// Writes rows as one segment, as small as the format allows: for sealing.
 ///
 /// # Errors
 /// [`SegmentError::Compression`] where the compressor fails.
 pub fn encode_small(head: SegmentHead, columns: &Columns) -> Result<Vec<u8>, SegmentError> {
-    encode_with(head, columns, Effort::Thorough)
+    encode_with(head, columns, Effort::Smallest)
 }
 
 fn encode_with(
@@ -125,15 +134,8 @@ fn encode_with(
     }
     put_ints(&mut body, &relative(&columns.ended, &columns.accepted), effort);
     put(Column::Ended, &mut body);
-    let since_ended = relative(&columns.occurred, &either(&columns.ended, &columns.accepted));
-    let since_accepted = relative(&columns.occurred, &either(&columns.accepted, &columns.ended));
-    if packed_bits(&since_accepted) < packed_bits(&since_ended) {
-        put_ints(&mut body, &since_accepted, effort);
-        put(Column::OccurredSinceAccepted, &mut body);
-    } else {
-        put_ints(&mut body, &since_ended, effort);
-        put(Column::Occurred, &mut body);
-    }
+    occurred::put(&mut body, columns, effort);
+    put(Column::OccurredAs, &mut body);
     if !columns.origins.is_empty() {
         put_origins(&mut body, columns)?;
         put(Column::Origins, &mut body);
@@ -174,21 +176,15 @@ pub fn decode(bytes: &[u8]) -> Result<(SegmentHead, Columns), SegmentError> {
     if columns.rows > ROWS_MAX {
         return Err(SegmentError::Damaged("more rows than a segment can have"));
     }
-    let mut since_accepted = false;
+    let mut occurred = Occurred::default();
     while !reader.is_empty() {
         let number = reader.byte()?;
         let length = reader.length()?;
         let body = reader.take(length)?;
-        since_accepted |= number == self::number(Column::OccurredSinceAccepted);
-        take_column(&mut columns, number, &mut Reader::new(body))?;
+        take_column(&mut columns, &mut occurred, number, &mut Reader::new(body))?;
     }
     columns.ended = absolute(&columns.ended, &columns.accepted);
-    let reference = if since_accepted {
-        either(&columns.accepted, &columns.ended)
-    } else {
-        either(&columns.ended, &columns.accepted)
-    };
-    columns.occurred = absolute(&columns.occurred, &reference);
+    columns.occurred = occurred.moments(&columns);
     is_whole(&columns)?;
     Ok((head, columns))
 }
@@ -215,6 +211,7 @@ fn is_whole(columns: &Columns) -> Result<(), SegmentError> {
 
 fn take_column(
     columns: &mut Columns,
+    occurred: &mut Occurred,
     number_found: u8,
     reader: &mut Reader<'_>,
 ) -> Result<(), SegmentError> {
@@ -235,6 +232,7 @@ fn take_column(
         Column::Origins,
         Column::Raws,
         Column::OccurredSinceAccepted,
+        Column::OccurredAs,
     ];
     match known.into_iter().find(|column| number(*column) == number_found) {
         Some(Column::Ordinals) => columns.ordinals = take_ints(reader, rows)?,
@@ -244,9 +242,11 @@ fn take_column(
         Some(Column::Lines) => take_lines(columns, reader)?,
         Some(Column::Accepted) => columns.accepted = take_ints(reader, rows)?,
         Some(Column::Ended) => columns.ended = take_ints(reader, rows)?,
-        Some(Column::Occurred | Column::OccurredSinceAccepted) => {
-            columns.occurred = take_ints(reader, rows)?;
+        Some(Column::Occurred) => *occurred = Occurred::SinceEnded(take_ints(reader, rows)?),
+        Some(Column::OccurredSinceAccepted) => {
+            *occurred = Occurred::SinceAccepted(take_ints(reader, rows)?);
         }
+        Some(Column::OccurredAs) => *occurred = Occurred::take(reader, rows)?,
         Some(Column::Counties) => columns.counties = take_ints(reader, rows)?,
         Some(Column::CountySources) => columns.county_sources = take_ints(reader, rows)?,
         Some(Column::ServiceCounties) => columns.service_counties = take_ints(reader, rows)?,
@@ -276,12 +276,6 @@ fn absolute(values: &[i64], reference: &[i64]) -> Vec<i64> {
 
 const fn base(reference: i64) -> i64 {
     if reference == ABSENT { 0 } else { reference }
-}
-
-/// One time of each row, the other where that is absent.
-fn either(one: &[i64], other: &[i64]) -> Vec<i64> {
-    let pairs = one.iter().zip(other);
-    pairs.map(|(one, other)| if *one == ABSENT { *other } else { *one }).collect()
 }
 
 fn put_text(out: &mut Vec<u8>, text: &str) {

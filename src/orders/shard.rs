@@ -9,11 +9,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
-use super::columns::{Columns, RawMessage};
+use super::columns::Columns;
+use super::early::Early;
 use super::effects::Effects;
 use super::identity::Fingerprints;
 use super::known::{Entry, KnownSet, mark};
 use super::order::{Order, Tolerance};
+use super::packed::PackedOrder;
 use crate::domain::event::OrderEvent;
 use crate::domain::ids::{OrderId, PlatformId};
 use crate::domain::time::{Day, Moment};
@@ -80,15 +82,6 @@ impl Phase {
     }
 }
 
-/// An order without acceptance, with the messages of its events (same order).
-#[derive(Clone, Debug)]
-pub(super) struct Early {
-    pub(super) order: Order,
-    pub(super) raws: Vec<RawMessage>,
-    /// The early segment (by batch) of each event.
-    pub(super) batches: Vec<u64>,
-}
-
 /// Fixed facts of one partition.
 #[derive(Clone, Debug)]
 pub struct ShardSettings {
@@ -124,7 +117,7 @@ pub struct Shard {
     pub(super) known: KnownSet,
     pub(super) days: BTreeMap<Day, DayState>,
     pub(super) early: ByFingerprint<Early>,
-    pub(super) amended: ByFingerprint<Order>,
+    pub(super) amended: ByFingerprint<PackedOrder>,
     /// Events of each early segment that still wait.
     pub(super) early_live: BTreeMap<u64, u32>,
     /// Orders whose fingerprint another order of the open days has, with the one that they go
@@ -164,12 +157,6 @@ impl Shard {
     /// Days and their states, in order.
     pub fn days(&self) -> impl Iterator<Item = (Day, DayState)> {
         self.days.iter().map(|(day, state)| (*day, *state))
-    }
-
-    /// Orders that wait for their acceptance.
-    #[must_use]
-    pub fn early_orders(&self) -> usize {
-        self.early.len()
     }
 
     /// Whether an order of this day, received at this moment, enters memory. Replayed later, the
@@ -230,7 +217,7 @@ impl Shard {
     }
 
     /// The fingerprint for an order that enters memory on a rebuild.
-    fn new_print(&mut self, id: &OrderId) -> u64 {
+    pub(super) fn new_print(&mut self, id: &OrderId) -> u64 {
         let own = self.print_of(id);
         if self.known.get(own).is_none() {
             return own;
@@ -253,7 +240,7 @@ impl Shard {
             let state = order.kinds() | amended;
             self.known.put(fingerprint, Entry { ordinal, slot, state, material });
             if amended != 0 {
-                self.amended.insert(fingerprint, order);
+                self.amended.insert(fingerprint, PackedOrder::of(&order));
             }
         }
     }
@@ -268,78 +255,18 @@ impl Shard {
             let fingerprint = self.print_of(&first.order_id);
             let Some(mut entry) = self.known.get(fingerprint) else { continue };
             let Some(event) = rows.event(row, &platform, Some(&first.order_id)) else { continue };
-            let before = self.amended.remove(&fingerprint);
-            let mut order = before.unwrap_or_else(|| Order::from_first(first, entry.state & 0x0f));
+            let mut order = match self.amended.remove(&fingerprint) {
+                Some(packed) => packed.order(&platform),
+                None => Order::from_first(first, entry.state & 0x0f),
+            };
             order.add(event);
             entry.state |= order.kinds();
             if order.is_amended() {
                 entry.state |= mark::AMENDED;
-                self.amended.insert(fingerprint, order);
+                self.amended.insert(fingerprint, PackedOrder::of(&order));
             }
             self.known.put(fingerprint, entry);
         }
-    }
-
-    /// Rebuild, third: an early segment. Events whose order has an acceptance by now are done.
-    pub fn load_early(&mut self, batch: u64, rows: &Columns) {
-        self.early_live.entry(batch).or_insert(0);
-        let platform = self.settings.platform.clone();
-        for row in 0..rows.rows() {
-            let raw = u32::try_from(row).ok().and_then(|row| rows.raws.get(&row));
-            let event = rows.event(row, &platform, None);
-            let (Some(event), Some(raw)) = (event, raw) else { continue };
-            let mut fingerprint = self.print_of(&event.order_id);
-            if self.is_matched(fingerprint, &event) {
-                continue;
-            }
-            let waiting = self.early.get(&fingerprint).and_then(|early| early.order.id());
-            if waiting != Some(&event.order_id) {
-                fingerprint = self.new_print(&event.order_id);
-            }
-            self.remember_early(fingerprint, event, raw.clone(), batch);
-        }
-    }
-
-    /// Whether an early event belongs to an order that is accepted by now. An order that takes no
-    /// more than its first event and kinds agrees with all its events; one that does not agree is
-    /// another with the same fingerprint.
-    fn is_matched(&self, fingerprint: u64, event: &OrderEvent) -> bool {
-        let Some(entry) = self.known.get(fingerprint) else { return false };
-        if entry.state & mark::EARLY != 0 {
-            return false;
-        }
-        match self.amended.get(&fingerprint) {
-            Some(order) => order.id() == Some(&event.order_id),
-            None => entry.material.agrees(self.settings.fingerprints.material(event)),
-        }
-    }
-
-    pub(super) fn remember_early(
-        &mut self,
-        fingerprint: u64,
-        event: OrderEvent,
-        raw: RawMessage,
-        batch: u64,
-    ) {
-        let material = self.settings.fingerprints.material(&event);
-        *self.early_live.entry(batch).or_insert(0) += 1;
-        let kinds = match self.early.get_mut(&fingerprint) {
-            Some(early) => {
-                early.order.add(event);
-                early.raws.push(raw);
-                early.batches.push(batch);
-                early.order.kinds()
-            }
-            None => {
-                let order = Order::new(event);
-                let kinds = order.kinds();
-                let early = Early { order, raws: vec![raw], batches: vec![batch] };
-                self.early.insert(fingerprint, early);
-                kinds
-            }
-        };
-        let state = kinds | mark::EARLY;
-        self.known.put(fingerprint, Entry { ordinal: 0, slot: 0, state, material });
     }
 
     /// Takes over what a batch did, after the database confirmed it.
@@ -353,90 +280,20 @@ impl Shard {
             self.set_day(day, DayState { phase: Phase::Open, next_ordinal, slot });
         }
         for fingerprint in effects.matched {
-            if let Some(early) = self.early.remove(&fingerprint) {
-                for batch in early.batches {
-                    self.release_early(batch);
-                }
-            }
+            self.forget_early(fingerprint);
         }
         for (fingerprint, entry) in effects.entries {
             self.known.put(fingerprint, entry);
         }
-        for (fingerprint, order) in effects.amended {
-            self.amended.insert(fingerprint, order);
+        for (fingerprint, order) in &effects.amended {
+            self.amended.insert(*fingerprint, PackedOrder::of(order));
         }
-        for (fingerprint, event, raw) in effects.early {
-            self.remember_early(fingerprint, event, raw, batch);
-        }
-    }
-
-    fn release_early(&mut self, batch: u64) {
-        if let Some(live) = self.early_live.get_mut(&batch) {
-            *live = live.saturating_sub(1);
+        for (fingerprint, event, _) in effects.early {
+            self.remember_early(fingerprint, event, batch);
         }
     }
 
-    /// Early segments, by batch, that nothing waits in any more.
-    #[must_use]
-    pub fn finished_early(&self) -> Vec<u64> {
-        let done = self.early_live.iter().filter(|(_, live)| **live == 0);
-        done.map(|(batch, _)| *batch).collect()
-    }
-
-    /// Forgets early segments that the database has deleted.
-    pub fn forget_finished_early(&mut self, batches: &[u64]) {
-        self.early_live.retain(|batch, _| !batches.contains(batch));
-    }
-
-    /// Orders without acceptance, split by whether their first event happened on `day` or before.
-    #[must_use]
-    pub fn waited_until(&self, day: Day) -> Waited {
-        let mut waited = Waited::default();
-        let mut orders: Vec<_> = self.early.iter().collect();
-        orders.sort_unstable_by_key(|(print, _)| **print);
-        for (print, early) in orders {
-            let first = early.order.events().first();
-            let is_due = first.is_some_and(|event| event.occurred_at.day() <= day);
-            let into = if is_due { &mut waited.late } else { &mut waited.waiting };
-            for (event, raw) in early.order.events().iter().zip(&early.raws) {
-                into.push_raw(event, raw.clone());
-            }
-            if is_due {
-                waited.prints.push(*print);
-            }
-        }
-        waited
-    }
-
-    /// All events that wait for an acceptance.
-    #[must_use]
-    pub fn waiting(&self) -> Columns {
-        self.waited_until(Day::from_epoch_days(i32::MIN)).waiting
-    }
-
-    /// Forgets the orders that went to the late run; what still waits lies in the early segment
-    /// of `batch` now.
-    pub fn forget_waited(&mut self, prints: &[u64], batch: u64) {
-        for print in prints {
-            self.early.remove(print);
-        }
-        self.early_live.clear();
-        let mut live = 0;
-        for early in self.early.values_mut() {
-            early.batches.iter_mut().for_each(|own| *own = batch);
-            live += u32::try_from(early.batches.len()).unwrap_or(u32::MAX);
-        }
-        if live > 0 {
-            self.early_live.insert(batch, live);
-        }
-        if !prints.is_empty() {
-            let early = &self.early;
-            self.known.retain(|print, e| e.state & mark::EARLY == 0 || early.contains_key(&print));
-            self.forget_collided();
-        }
-    }
-
-    fn forget_collided(&mut self) {
+    pub(super) fn forget_collided(&mut self) {
         let known = &self.known;
         self.collided.retain(|_, print| known.get(*print).is_some());
     }
@@ -451,15 +308,4 @@ impl Shard {
         self.forget_collided();
         self.set_day(day, DayState { phase, next_ordinal, slot: 0 });
     }
-}
-
-/// Orders without acceptance, as [`Shard::waited_until`] splits them.
-#[derive(Default)]
-pub struct Waited {
-    /// Fingerprints of those that go to the late run.
-    pub prints: Vec<u64>,
-    /// Their events.
-    pub late: Columns,
-    /// Events that still wait.
-    pub waiting: Columns,
 }

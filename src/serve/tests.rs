@@ -168,7 +168,7 @@ async fn enrol(tx: &mut Tx, platform: &str, worker: u64, person: u64) {
         from: day(7, 1),
         event_id: &EventId::new("e").unwrap(),
     };
-    roster::put(tx, &rider).await.unwrap();
+    roster::put_all(tx, &[rider]).await.unwrap();
 }
 
 #[tokio::test]

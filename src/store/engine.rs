@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use sqlx::{AnyConnection, AnyPool, Executor, Row};
+use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Executor, Row};
 
 use super::StoreError;
 
@@ -16,14 +16,33 @@ pub(crate) fn sqlite_url(path: &Path) -> String {
     format!("sqlite://{}?mode=rwc", path.display())
 }
 
-/// Settings of every session.
-pub(crate) async fn prepare_session(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
-    connection
-        .execute(
-            "pragma journal_mode = wal; pragma synchronous = full; pragma busy_timeout = 10000; \
-             pragma foreign_keys = on; pragma cache_size = -16000; pragma temp_store = memory",
-        )
-        .await?;
+/// Kibibytes of pages that the writer keeps, and each reader.
+const WRITER_CACHE_KIB: u32 = 16_000;
+const READER_CACHE_KIB: u32 = 2_000;
+/// Pages that the write-ahead log grows to before they are copied into the file: pages that every
+/// batch changes are then copied once for many batches.
+const CHECKPOINT_PAGES: u32 = 4_096;
+
+/// Settings of the writing session.
+pub(crate) async fn prepare_writer(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
+    prepare_session(connection, WRITER_CACHE_KIB).await
+}
+
+/// Settings of a reading session.
+pub(crate) async fn prepare_reader(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
+    prepare_session(connection, READER_CACHE_KIB).await
+}
+
+async fn prepare_session(
+    connection: &mut AnyConnection,
+    cache_kib: u32,
+) -> Result<(), sqlx::Error> {
+    let settings = format!(
+        "pragma journal_mode = wal; pragma synchronous = full; pragma busy_timeout = 10000; \
+         pragma foreign_keys = on; pragma cache_size = -{cache_kib}; pragma temp_store = memory; \
+         pragma wal_autocheckpoint = {CHECKPOINT_PAGES}"
+    );
+    connection.execute(AssertSqlSafe(settings)).await?;
     Ok(())
 }
 

@@ -4,8 +4,12 @@
 //! yet; taking all keys in one fixed order keeps them from waiting for each other. (SQLite has one
 //! writer anyway; the same statement holds the row lock on PostgreSQL until the commit.)
 
+use sqlx::QueryBuilder;
+
 use super::{StoreError, Tx};
 use crate::domain::ids::{CaseId, ConnectorId, DocumentNo, PersonToken, PlatformId, WorkerToken};
+
+const KEYS_A_STATEMENT: usize = 500;
 
 /// A key, ordered by kind first: cases before persons before instructions, and so on.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,14 +49,13 @@ pub async fn lock(tx: &mut Tx, keys: impl IntoIterator<Item = Key>) -> Result<()
     let mut keys: Vec<Key> = keys.into_iter().collect();
     keys.sort_unstable();
     keys.dedup();
-    for key in keys {
-        sqlx::query(
-            "insert into key_lock (key, uses) values ($1, 1) \
-             on conflict (key) do update set uses = key_lock.uses + 1",
-        )
-        .bind(key.text())
-        .execute(&mut **tx)
-        .await?;
+    for chunk in keys.chunks(KEYS_A_STATEMENT) {
+        let mut query = QueryBuilder::new("insert into key_lock (key, uses) ");
+        query.push_values(chunk, |mut row, key| {
+            row.push_bind(key.text()).push("1");
+        });
+        query.push(" on conflict (key) do update set uses = key_lock.uses + 1");
+        query.build().execute(&mut **tx).await?;
     }
     Ok(())
 }

@@ -96,14 +96,14 @@ impl Database {
         let options: AnyConnectOptions = url.parse()?;
         let writer = AnyPoolOptions::new()
             .max_connections(1)
-            .after_connect(|connection, _| Box::pin(engine::prepare_session(connection)))
+            .after_connect(|connection, _| Box::pin(engine::prepare_writer(connection)))
             .connect_with(options.clone())
             .await?;
         engine::MIGRATIONS.run(&writer).await?;
         engine::check_durability(&writer).await?;
         let reader = AnyPoolOptions::new()
             .max_connections(4)
-            .after_connect(|connection, _| Box::pin(engine::prepare_session(connection)))
+            .after_connect(|connection, _| Box::pin(engine::prepare_reader(connection)))
             .connect_with(options)
             .await?;
         Ok(Self { writer, reader })

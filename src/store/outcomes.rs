@@ -128,7 +128,7 @@ pub struct BatchRecord {
     pub versions: String,
     /// SHA-256 of what it wrote.
     pub digest: [u8; 32],
-    /// Letters of fates with run lengths.
+    /// What became of each message, as `orders::fates` writes it.
     pub outcomes: Vec<u8>,
 }
 

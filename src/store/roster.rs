@@ -1,11 +1,16 @@
 //! The real-name roster: the only link from a platform's rider to a person, and the only place of
 //! clear identity, which stands here encrypted field by field.
 
-use sqlx::Row;
+use std::collections::HashMap;
+
+use sqlx::{QueryBuilder, Row};
 
 use super::{StoreError, Tx, column};
 use crate::domain::ids::{EventId, PersonToken, PlatformId, WorkerToken};
 use crate::domain::time::Day;
+
+/// Rows of one statement; 8 values a row stay far below the limits of both engines.
+const ROWS_A_STATEMENT: usize = 500;
 
 /// A rider with sealed identity (see [`super::cipher`]).
 #[derive(Clone, Debug)]
@@ -28,22 +33,31 @@ pub struct SealedRider<'a> {
     pub event_id: &'a EventId,
 }
 
-/// The person that a rider is linked to, if the rider is enrolled.
+/// The persons that those of these riders of one platform are linked to who are enrolled.
 ///
 /// # Errors
 /// [`StoreError::Sql`] where the engine refuses.
-pub async fn person_of(
+pub async fn persons_of(
     tx: &mut Tx,
     platform: &PlatformId,
-    worker: WorkerToken,
-) -> Result<Option<PersonToken>, StoreError> {
-    let row = sqlx::query("select person from roster where platform = $1 and worker = $2")
-        .bind(platform.as_str())
-        .bind(worker.0.cast_signed())
-        .fetch_optional(&mut **tx)
-        .await?;
-    let person = row.map(|row| row.try_get::<i64, _>("person")).transpose()?;
-    Ok(person.map(|token| PersonToken(token.cast_unsigned())))
+    workers: &[WorkerToken],
+) -> Result<HashMap<WorkerToken, PersonToken>, StoreError> {
+    let mut persons = HashMap::with_capacity(workers.len());
+    for chunk in workers.chunks(ROWS_A_STATEMENT) {
+        let mut query = QueryBuilder::new("select worker, person from roster where platform = ");
+        query.push_bind(platform.as_str()).push(" and worker in (");
+        let mut tokens = query.separated(", ");
+        for worker in chunk {
+            tokens.push_bind(worker.0.cast_signed());
+        }
+        query.push(")");
+        for row in query.build().fetch_all(&mut **tx).await? {
+            let worker = WorkerToken(row.try_get::<i64, _>("worker")?.cast_unsigned());
+            let person = PersonToken(row.try_get::<i64, _>("person")?.cast_unsigned());
+            persons.insert(worker, person);
+        }
+    }
+    Ok(persons)
 }
 
 /// Every rider that a person is enrolled as, by platform and token.
@@ -67,26 +81,28 @@ pub async fn tokens_of(
     rows.iter().map(token).collect()
 }
 
-/// Enrols a rider.
+/// Enrols riders.
 ///
 /// # Errors
-/// [`StoreError::Sql`] where the engine refuses, also where the rider is enrolled already.
-pub async fn put(tx: &mut Tx, rider: &SealedRider<'_>) -> Result<(), StoreError> {
-    sqlx::query(
-        "insert into roster \
-         (platform, worker, person, rider, name, identity_no, from_day, event_id) \
-         values ($1, $2, $3, $4, $5, $6, $7, $8)",
-    )
-    .bind(rider.platform.as_str())
-    .bind(rider.worker.0.cast_signed())
-    .bind(rider.person.0.cast_signed())
-    .bind(rider.rider.as_slice())
-    .bind(rider.name.as_slice())
-    .bind(rider.identity_no.as_slice())
-    .bind(i64::from(rider.from.epoch_days()))
-    .bind(rider.event_id.as_str())
-    .execute(&mut **tx)
-    .await?;
+/// [`StoreError::Sql`] where the engine refuses, also where one is enrolled already.
+pub async fn put_all(tx: &mut Tx, riders: &[SealedRider<'_>]) -> Result<(), StoreError> {
+    for chunk in riders.chunks(ROWS_A_STATEMENT) {
+        let mut query = QueryBuilder::new(
+            "insert into roster \
+             (platform, worker, person, rider, name, identity_no, from_day, event_id) ",
+        );
+        query.push_values(chunk, |mut row, rider| {
+            row.push_bind(rider.platform.as_str())
+                .push_bind(rider.worker.0.cast_signed())
+                .push_bind(rider.person.0.cast_signed())
+                .push_bind(rider.rider.as_slice())
+                .push_bind(rider.name.as_slice())
+                .push_bind(rider.identity_no.as_slice())
+                .push_bind(i64::from(rider.from.epoch_days()))
+                .push_bind(rider.event_id.as_str());
+        });
+        query.build().execute(&mut **tx).await?;
+    }
     Ok(())
 }
 

@@ -13,6 +13,7 @@ use crate::domain::time::{Day, Moment};
 use crate::log::{Batch, BatchRecord};
 use crate::orders::columns::RawMessage;
 use crate::orders::effects::{Effects, Fate, Incoming};
+use crate::orders::fates::encode_fates;
 use crate::orders::late::events_of;
 use crate::orders::resolve::{Context, FirstEvents, Unread, probably_needed, resolve};
 use crate::orders::segment;
@@ -22,9 +23,10 @@ use crate::store::outcomes::{Tallies, Tally, add};
 use crate::store::{Tx, segments};
 
 use super::decode::{Decoded, decode, raw_of};
-use super::write::Progress;
+use super::write::{Encoded, Progress, encode_effects};
 use super::{Cuts, Owner, Step};
 use crate::apply::engine::EngineError;
+use crate::apply::enrolment::apply_enrolments;
 use crate::apply::{Outcome, event, release, snapshot};
 
 /// A batch of messages with what they mean: from the log or from handoff.
@@ -40,6 +42,9 @@ struct Work {
     handoff: Option<(u32, u64)>,
     progress: Progress,
 }
+
+/// What a batch does to the order book, and the bytes that say so.
+type Resolved = (Encoded, Effects);
 
 impl Owner {
     /// Applies a batch of the log. Order events, roster lines, statements and acknowledgements
@@ -173,17 +178,24 @@ impl Owner {
         &self,
         work: &Arc<Work>,
         firsts: &mut FirstEvents,
-    ) -> Result<Effects, EngineError> {
-        let Some(shard) = &self.shard else { return Ok(Effects::default()) };
+    ) -> Result<Resolved, EngineError> {
+        let Some(shard) = &self.shard else { return Ok(Resolved::default()) };
+        let (head, today) = (self.head(), self.claim.received_at.day());
         loop {
             let (shard, work) = (Arc::clone(shard), Arc::clone(work));
             let (engine, cuts) = (Arc::clone(&self.engine), self.cuts.clone());
             let known = std::mem::take(firsts);
-            let resolving = move || resolve_batch(&shard, &engine, &cuts, &work, known);
+            let resolving = move || {
+                let (outcome, known) = resolve_batch(&shard, &engine, &cuts, &work, known);
+                let encode = |effects| {
+                    encode_effects(head, today, &effects).map(|encoded| (encoded, effects))
+                };
+                (outcome.map(encode), known)
+            };
             let (outcome, known) = tokio::task::spawn_blocking(resolving).await?;
             *firsts = known;
             match outcome {
-                Ok(effects) => return Ok(effects),
+                Ok(resolved) => return Ok(resolved?),
                 Err(Unread(wanted)) => self.first_events(&wanted, firsts).await?,
             }
         }
@@ -193,7 +205,7 @@ impl Owner {
         &mut self,
         mut tx: Tx,
         work: &Work,
-        mut effects: Effects,
+        (encoded, mut effects): Resolved,
     ) -> Result<Step, EngineError> {
         let mut fates = vec![Fate::Held; work.origins.len()];
         let mut held = work.held.clone();
@@ -203,8 +215,18 @@ impl Owner {
         for (index, fate) in orders.chain(ignored) {
             set(&mut fates, index, fate);
         }
-        for (index, event) in &work.events {
-            let fate = self.apply_event(&mut tx, event, &mut held, *index).await?;
+        let (roster, others): (Vec<_>, Vec<_>) =
+            work.events.iter().partition(|(_, event)| matches!(event.fact, Fact::Enrolment(_)));
+        for (index, outcome) in self.enrol(&mut tx, &roster).await? {
+            let fate = self.settle(&mut tx, outcome, &mut held, index).await?;
+            set(&mut fates, index, fate);
+        }
+        for (index, event) in others {
+            let outcome = event::apply_event(&mut tx, self.engine.scope(), event).await?;
+            if let Outcome::Applied { .. } = outcome {
+                snapshot::after_event(&mut tx, self.engine.scope(), event).await?;
+            }
+            let fate = self.settle(&mut tx, outcome, &mut held, *index).await?;
             set(&mut fates, *index, fate);
         }
         self.hold(&mut tx, work, held, &mut fates).await?;
@@ -212,11 +234,11 @@ impl Owner {
             segments::delete_handoff(&mut tx, &self.key, from, batch).await?;
         }
         let mut hasher = Sha256::new();
-        self.write_effects(&mut tx, &effects, &mut hasher).await?;
+        self.write_effects(&mut tx, &effects, encoded, &mut hasher).await?;
         self.revise_sealed_days(&mut tx, &effects, work.progress.received_at).await?;
         let tallies = tallies(work, &fates);
         add(&mut tx, &self.connector, &tallies).await?;
-        let outcomes = run_lengths(&fates);
+        let outcomes = encode_fates(&fates)?;
         let finished = self.progress_row(&mut tx, &work.progress, outcomes, hasher).await?;
         if tx.commit().await.is_err() {
             return Ok(Step::Lost);
@@ -248,18 +270,32 @@ impl Owner {
         Ok(())
     }
 
-    async fn apply_event(
+    /// Applies the roster lines of a batch together.
+    async fn enrol(
         &self,
         tx: &mut Tx,
-        event: &Event,
+        roster: &[&(usize, Box<Event>)],
+    ) -> Result<Vec<(usize, Outcome)>, EngineError> {
+        let lines = roster.iter().filter_map(|(index, event)| {
+            let Fact::Enrolment(line) = &event.fact else { return None };
+            Some((*index, (&event.envelope, line)))
+        });
+        let (indices, lines): (Vec<usize>, Vec<_>) = lines.unzip();
+        let outcomes = apply_enrolments(tx, self.engine.scope(), &lines).await?;
+        Ok(indices.into_iter().zip(outcomes).collect())
+    }
+
+    /// Follows up what became of an event other than an order.
+    async fn settle(
+        &self,
+        tx: &mut Tx,
+        outcome: Outcome,
         held: &mut Vec<(usize, HoldReason)>,
         index: usize,
     ) -> Result<Fate, EngineError> {
-        let scope = self.engine.scope();
-        match event::apply_event(tx, scope, event).await? {
+        match outcome {
             Outcome::Applied { releases } => {
-                snapshot::after_event(tx, scope, event).await?;
-                release::release(tx, &self.engine, scope, releases).await?;
+                release::release(tx, &self.engine, self.engine.scope(), releases).await?;
                 Ok(Fate::Applied)
             }
             Outcome::Duplicate => Ok(Fate::Duplicate),
@@ -399,15 +435,4 @@ pub(super) const fn tally_fate(tally: &mut Tally, fate: Fate, change: i64) {
         Fate::Ignored => tally.ignored += change,
         Fate::Handoff => tally.handoff += change,
     }
-}
-
-/// Letters with run lengths: `A3D1H1`.
-fn run_lengths(fates: &[Fate]) -> Vec<u8> {
-    let mut out = Vec::new();
-    for run in fates.chunk_by(|one, next| one == next) {
-        let Some(fate) = run.first() else { continue };
-        out.push(fate.letter());
-        out.extend_from_slice(run.len().to_string().as_bytes());
-    }
-    out
 }

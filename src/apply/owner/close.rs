@@ -10,13 +10,14 @@ use crate::domain::event::{OrderEvent, OrderKind};
 use crate::domain::ids::WorkerToken;
 use crate::domain::time::Day;
 use crate::orders::columns::{Columns, RawMessage};
+use crate::orders::early::Waited;
 use crate::orders::effects::CountCell;
 use crate::orders::index::{RidersByDay, decode_index, encode_riders};
 use crate::orders::order::{Order, Standing};
 use crate::orders::resolve::counted_cell;
 use crate::orders::seal::{OpenDay, SealedDay};
-use crate::orders::segment::decode;
-use crate::orders::shard::{Phase, Waited};
+use crate::orders::segment::{SegmentError, decode};
+use crate::orders::shard::Phase;
 use crate::store::Tx;
 use crate::store::segments::{self, SegmentKind, StoredSegment};
 
@@ -68,6 +69,7 @@ impl Owner {
         let taken_back: BTreeSet<u32> = doubles.iter().map(|(ordinal, _)| *ordinal).collect();
         let mut late = self.messages_of(&doubles, &base).await?;
         let sealed = self.sealed(open, taken_back).await?;
+        let waited = self.waited_until(day).await?;
         let Some(mut tx) = self.begin().await? else { return Ok(Step::Lost) };
         let mut hasher = Sha256::default();
         for segment in base.iter().chain(&delta) {
@@ -76,7 +78,6 @@ impl Owner {
         let next_ordinal = self.write_sealed(&mut tx, day, sealed, &mut hasher).await?;
         let counts = self.taken_back_counts(&doubles);
         self.add_counts(&mut tx, &counts).await?;
-        let waited = self.waited_until(day);
         late.append(&waited.late);
         self.write_waited(&mut tx, &late, &waited.waiting, &mut hasher).await?;
         if let Some(platform) = &self.platform {
@@ -99,8 +100,16 @@ impl Owner {
         Ok(Step::Worked(0))
     }
 
-    fn waited_until(&self, day: Day) -> Waited {
-        self.shard.as_ref().map(|shard| shard.waited_until(day)).unwrap_or_default()
+    async fn waited_until(&self, day: Day) -> Result<Waited, EngineError> {
+        let Some(shard) = self.shard.as_ref().filter(|shard| shard.has_early()) else {
+            return Ok(Waited::default());
+        };
+        let mut tx = self.engine.db.snapshot().await?;
+        let stored = segments::of_kind(&mut tx, &self.key, SegmentKind::Early, None).await?;
+        tx.commit().await?;
+        let rows = stored.iter().map(|segment| Ok(decode(&segment.bytes)?.1));
+        let rows = rows.collect::<Result<Vec<_>, SegmentError>>()?;
+        Ok(shard.waited_until(day, &rows))
     }
 
     /// Writes what goes to the late run, and what still waits as the only early segment: an early
@@ -310,7 +319,7 @@ impl Owner {
         if self.early_left_until >= Some(day) {
             return Ok(Step::Idle);
         }
-        let waited = self.waited_until(day);
+        let waited = self.waited_until(day).await?;
         if waited.prints.is_empty() {
             self.early_left_until = Some(day);
             return Ok(Step::Idle);

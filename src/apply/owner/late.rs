@@ -23,6 +23,7 @@ use crate::store::outcomes::{Tallies, add};
 use crate::store::segments::{self, SegmentKind, StoredSegment};
 
 use super::batch::{tally_fate, to_hold};
+use super::write::encode_effects;
 use super::{Owner, Step};
 use crate::apply::engine::EngineError;
 use crate::apply::snapshot;
@@ -116,7 +117,8 @@ impl Owner {
         };
         let changed = not_applied(&mut on_open, &late.open);
         self.reclassify(&mut tx, changed, &mut tallies).await?;
-        self.write_effects(&mut tx, &on_open, &mut hasher).await?;
+        let encoded = encode_effects(self.head(), self.claim.received_at.day(), &on_open)?;
+        self.write_effects(&mut tx, &on_open, encoded, &mut hasher).await?;
         add(&mut tx, &self.connector, &tallies).await?;
         if let Some(platform) = &self.platform {
             let policy = &self.engine.policy;

@@ -10,7 +10,7 @@ use sha2::Sha256;
 
 use crate::domain::time::Day;
 use crate::orders::columns::Columns;
-use crate::orders::segment::{SegmentError, decode, encode_small};
+use crate::orders::segment::{SegmentError, decode, encode_joined};
 use crate::orders::shard::Phase;
 use crate::store::segments::{self, SegmentKind, StoredSegment};
 
@@ -58,7 +58,7 @@ impl Owner {
             if own.first().is_some_and(|part| part.kind == SegmentKind::Delta) {
                 rows = rows.sorted_by_ordinal();
             }
-            Ok::<_, SegmentError>((rows.rows(), encode_small(head, &rows)?))
+            Ok::<_, SegmentError>((rows.rows(), encode_joined(head, &rows)?))
         });
         let (rows, bytes) = joined.await??;
         let (Some(first), Some(last)) = (parts.first(), parts.last()) else {

@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 use crate::domain::time::{Day, Moment};
 use crate::orders::columns::Columns;
 use crate::orders::effects::{CountCell, Effects};
-use crate::orders::segment::{self, SegmentHead};
+use crate::orders::segment::{self, SegmentError, SegmentHead};
 use crate::orders::shard::Phase;
 use crate::policy::Basis;
 use crate::store::Tx;
@@ -24,6 +24,51 @@ pub(super) struct Progress {
     pub(super) received_at: Moment,
 }
 
+/// Where a segment goes: day, kind, ordinal of its first row.
+pub(super) type SegmentPlace = (Day, SegmentKind, u32);
+
+/// What a batch writes to the order book, as bytes. Made before its transaction begins: encoding is
+/// much of a batch's work, and the transaction holds up every other owner.
+#[derive(Default)]
+pub(super) struct Encoded {
+    segments: Vec<(SegmentPlace, u64, Vec<u8>)>,
+    /// Owner, events, bytes.
+    handoff: Vec<(u32, u64, Vec<u8>)>,
+}
+
+/// Encodes the rows of a batch that applies messages of `today`.
+pub(super) fn encode_effects(
+    head: SegmentHead,
+    today: Day,
+    effects: &Effects,
+) -> Result<Encoded, SegmentError> {
+    let mut encoded = Encoded::default();
+    let mut put = |place, rows: &Columns| {
+        let count = u64::try_from(rows.rows()).unwrap_or(0);
+        encoded.segments.push((place, count, segment::encode(head, rows)?));
+        Ok::<_, SegmentError>(())
+    };
+    for (day, (first, rows)) in &effects.base {
+        put((*day, SegmentKind::Base, *first), rows)?;
+    }
+    for (day, rows) in &effects.delta {
+        put((*day, SegmentKind::Delta, 0), &rows.sorted_by_ordinal())?;
+    }
+    if !effects.early.is_empty() {
+        let mut early = Columns::default();
+        effects.early.iter().for_each(|(_, e, raw)| early.push_raw(e, raw.clone()));
+        put((today, SegmentKind::Early, 0), &early)?;
+    }
+    if effects.late.rows() > 0 {
+        put((today, SegmentKind::Late, 0), &effects.late)?;
+    }
+    for (to, rows) in &effects.handoff {
+        let events = u64::try_from(rows.rows()).unwrap_or(0);
+        encoded.handoff.push((*to, events, segment::encode(head, rows)?));
+    }
+    Ok(encoded)
+}
+
 impl Owner {
     pub(super) fn head(&self) -> SegmentHead {
         SegmentHead { manifest_version: self.engine.manifest_version, batch: self.claim.batch + 1 }
@@ -33,29 +78,15 @@ impl Owner {
         &self,
         tx: &mut Tx,
         effects: &Effects,
+        encoded: Encoded,
         hasher: &mut Sha256,
     ) -> Result<(), EngineError> {
-        for (day, (first, rows)) in &effects.base {
-            self.put_rows(tx, (*day, SegmentKind::Base, *first), rows, hasher).await?;
+        for (place, rows, bytes) in encoded.segments {
+            self.put_bytes(tx, place, rows, bytes, hasher).await?;
         }
-        for (day, rows) in &effects.delta {
-            let sorted = rows.sorted_by_ordinal();
-            self.put_rows(tx, (*day, SegmentKind::Delta, 0), &sorted, hasher).await?;
-        }
-        let today = self.claim.received_at.day();
-        if !effects.early.is_empty() {
-            let mut early = Columns::default();
-            effects.early.iter().for_each(|(_, e, raw)| early.push_raw(e, raw.clone()));
-            self.put_rows(tx, (today, SegmentKind::Early, 0), &early, hasher).await?;
-        }
-        if effects.late.rows() > 0 {
-            self.put_rows(tx, (today, SegmentKind::Late, 0), &effects.late, hasher).await?;
-        }
-        for (to, rows) in &effects.handoff {
-            let bytes = segment::encode(self.head(), rows)?;
+        for (to, events, bytes) in encoded.handoff {
             hasher.update(&bytes);
-            let events = u64::try_from(rows.rows()).unwrap_or(0);
-            segments::hand_off(tx, &self.key, *to, self.head().batch, events, &bytes).await?;
+            segments::hand_off(tx, &self.key, to, self.head().batch, events, &bytes).await?;
         }
         for (day, next_ordinal) in effects.next_ordinals() {
             let open = Phase::Open.code();
@@ -91,7 +122,7 @@ impl Owner {
     pub(super) async fn put_rows(
         &self,
         tx: &mut Tx,
-        place: (Day, SegmentKind, u32),
+        place: SegmentPlace,
         rows: &Columns,
         hasher: &mut Sha256,
     ) -> Result<(), EngineError> {
@@ -104,7 +135,7 @@ impl Owner {
     pub(super) async fn put_bytes(
         &self,
         tx: &mut Tx,
-        place: (Day, SegmentKind, u32),
+        place: SegmentPlace,
         rows: u64,
         bytes: Vec<u8>,
         hasher: &mut Sha256,

@@ -178,7 +178,7 @@ async fn pool(options: AnyConnectOptions, connections_max: u32) -> Result<AnyPoo
         .max_connections(connections_max)
         .after_connect(|connection, _| {
             Box::pin(async move {
-                engine::prepare_session(&mut *connection).await?;
+                engine::prepare_reader(&mut *connection).await?;
                 connection.execute(SESSION).await.map(|_| ())
             })
         })

@@ -7,6 +7,7 @@ use crate::domain::event::OrderEvent;
 use crate::domain::hold::HoldReason;
 use crate::domain::time::{Day, Moment};
 use crate::orders::columns::{Columns, RawMessage};
+use crate::orders::early::Waited;
 use crate::orders::effects::{CountCell, Effects, Fate, Incoming};
 use crate::orders::identity::{FingerprintKey, Fingerprints};
 use crate::orders::index::{
@@ -294,11 +295,16 @@ impl Book {
         self.sealed_at.insert(day, self.log.len());
     }
 
+    fn waited_until(&self, day: Day) -> Waited {
+        let segments = self.store.early.values().map(|bytes| decode(bytes).unwrap().1);
+        self.shard.waited_until(day, &segments.collect::<Vec<_>>())
+    }
+
     fn rewrite_early(&mut self) {
-        let waiting = self.shard.waiting();
+        let waited = self.waited_until(Day::from_epoch_days(i32::MIN));
         self.store.early.clear();
-        if waiting.rows() > 0 {
-            self.store.early.insert(self.batch, self.encoded(&waiting));
+        if waited.waiting.rows() > 0 {
+            self.store.early.insert(self.batch, self.encoded(&waited.waiting));
         }
         self.shard.forget_waited(&[], self.batch);
     }
@@ -306,7 +312,7 @@ impl Book {
     /// Leaves to the late run what waited until `day`.
     pub(super) fn leave_early(&mut self, day: Day) {
         self.batch += 1;
-        let waited = self.shard.waited_until(day);
+        let waited = self.waited_until(day);
         if waited.late.rows() > 0 {
             self.store.late.push(self.encoded(&waited.late));
         }

@@ -6,7 +6,7 @@ use super::{accepted, bare, day};
 use crate::domain::event::{OrderEvent, OrderKind};
 use crate::domain::ids::{ConnectorId, OrderId, PlatformId, WorkerToken};
 use crate::orders::columns::{Columns, RawMessage};
-use crate::orders::segment::{SegmentHead, decode, encode, encode_small};
+use crate::orders::segment::{SegmentHead, decode, encode, encode_joined, encode_small};
 
 /// Format version 1 as it was first released: never written again.
 const FIRST_EVENTS_V1: &[u8] = include_bytes!("../../../tests/golden/segment-v1.bin");
@@ -71,15 +71,24 @@ fn format_version_1_is_read_for_ever() {
 #[test]
 fn what_is_written_is_read() {
     for content in [first_events(), deltas(), Columns::default()] {
-        for bytes in [encode(HEAD, &content).unwrap(), encode_small(HEAD, &content).unwrap()] {
+        for encode in [encode, encode_joined, encode_small] {
+            let bytes = encode(HEAD, &content).unwrap();
             assert_eq!(decode(&bytes).unwrap(), (HEAD, content.clone()));
         }
     }
 }
 
+fn each_written() -> Vec<Vec<u8>> {
+    let encodings = [encode, encode_joined, encode_small];
+    let each = encodings.iter().flat_map(|encode| {
+        [encode(HEAD, &first_events()).unwrap(), encode(HEAD, &deltas()).unwrap()]
+    });
+    each.collect()
+}
+
 #[test]
 fn every_flipped_bit_and_every_cut_is_an_error() {
-    for bytes in [encode(HEAD, &first_events()).unwrap(), encode(HEAD, &deltas()).unwrap()] {
+    for bytes in each_written() {
         for place in 0..bytes.len() {
             for bit in 0..8 {
                 let mut damaged = bytes.clone();
@@ -95,7 +104,7 @@ fn every_flipped_bit_and_every_cut_is_an_error() {
 /// them whole, but no panic and no gigabytes.
 #[test]
 fn damage_under_a_fitting_checksum_does_not_panic() {
-    for bytes in [encode(HEAD, &first_events()).unwrap(), encode(HEAD, &deltas()).unwrap()] {
+    for bytes in each_written() {
         for place in 0..bytes.len() - 8 {
             for with in [0, 1, 0x7f, 0x80, 0xff, bytes[place] ^ 0x10] {
                 let mut damaged = bytes[..bytes.len() - 8].to_vec();

@@ -222,8 +222,7 @@ fn memory(book: &Book, shard: &crate::orders::shard::Shard) -> BTreeMap<String, 
         let id = crate::domain::ids::OrderId::new(&message.to_string()).unwrap();
         let print = shard.print_of(&id);
         let Some(entry) = shard.known.get(print) else { continue };
-        let early =
-            shard.early.get(&print).map(|early| (&early.order, &early.raws, &early.batches));
+        let early = shard.early.get(&print).map(|early| (&early.order, &early.batches));
         let amended = shard.amended.get(&print);
         let day = early.is_none().then(|| shard.day_of(entry.slot));
         let place = (day, entry.ordinal, entry.state, entry.material);

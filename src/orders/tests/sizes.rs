@@ -8,7 +8,7 @@ use crate::domain::event::{OrderEvent, OrderKind};
 use crate::orders::columns::Columns;
 use crate::orders::identity::{FingerprintKey, Fingerprints};
 use crate::orders::seal::OpenDay;
-use crate::orders::segment::{SegmentHead, encode, encode_small};
+use crate::orders::segment::{SegmentHead, encode, encode_joined};
 
 const ORDERS: u32 = 50_000;
 const HEAD: SegmentHead = SegmentHead { manifest_version: 1, batch: 1 };
@@ -40,7 +40,7 @@ fn bytes_of_100(step_ms: i64) -> [usize; 4] {
     let riders: usize = sealed.riders.iter().map(|(.., bytes)| bytes.len()).sum();
     let sizes = [
         encode(HEAD, &base).unwrap().len(),
-        encode_small(HEAD, &base).unwrap().len(),
+        encode_joined(HEAD, &base).unwrap().len(),
         encode(HEAD, &delta).unwrap().len(),
         chunks + sealed.index.len() + riders,
     ];

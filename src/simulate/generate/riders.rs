@@ -11,8 +11,9 @@ use super::regions::Regions;
 use super::text::{index, number};
 use crate::domain::time::Day;
 
-/// Orders that a rider takes on an ordinary day.
-const ORDERS_A_DAY: u64 = 12;
+/// Orders that a rider takes on a day of work: 60,100 riders of whom half ride on a day give the
+/// region its million orders.
+const ORDERS_A_DAY: u64 = 30;
 /// Least riders of a pool, so that some can have cases and others are left.
 const RIDERS_MIN: u64 = 5;
 /// One rider in so many of the first platform's pool also rides for the second.
