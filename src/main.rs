@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
-/// See ADR 0007: the system's allocator keeps what each thread freed apart.
+/// See ADR 0007.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     zhibao::cli::main()

@@ -20,7 +20,8 @@ const DESTINATION: &str = "national-platform";
 const KIND: &str = "order_counts";
 
 /// After one partition sealed a day or a late run changed it. `is_command` where an operator
-/// sealed: partitions that never had the day are then not waited for.
+/// sealed: partitions that never had the day are then not waited for. Returns whether every
+/// partition has sealed the day.
 ///
 /// # Errors
 /// [`ApplyError`] where the database refuses.
@@ -31,7 +32,7 @@ pub async fn after_seal(
     day: Day,
     at: Moment,
     is_command: bool,
-) -> Result<(), ApplyError> {
+) -> Result<bool, ApplyError> {
     let (platform, key) = of;
     let closed_at = day.end().plus_ms(policy.windows().seal_after_ms);
     let row = sqlx::query(
@@ -49,15 +50,15 @@ pub async fn after_seal(
     .await?;
     let waiting: i64 = row.try_get("waiting")?;
     if waiting > 0 {
-        return Ok(());
+        return Ok(false);
     }
-    let Some(listed) = policy.platform(platform) else { return Ok(()) };
+    let Some(listed) = policy.platform(platform) else { return Ok(true) };
     for stay in listed.all_stays() {
         if policy.basis(platform, stay.line, day) == Some(Basis::Stream) {
             owe_counts(tx, policy, platform, stay.line, day, at).await?;
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 /// After an event other than an order was applied: a statement changes its day at once.

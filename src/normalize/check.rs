@@ -87,7 +87,7 @@ fn describe_order(order: &OrderEvent) -> String {
     let county = order.county.map_or_else(dash, |county| {
         format!("{county}/{}", order.county_source.map_or("-", CountySource::code))
     });
-    let upstream = order.upstream.as_ref();
+    let upstream = order.upstream();
     format!(
         "order {} {}/{} line={} worker={} accepted={} ended={} occurred={} county={county} \
          service={} channel={} upstream={} resolution_ms={}",
@@ -100,7 +100,7 @@ fn describe_order(order: &OrderEvent) -> String {
         moment(order.ended_at),
         order.occurred_at,
         order.service_county.map_or_else(dash, |county| county.to_string()),
-        order.channel.as_deref().unwrap_or("-"),
+        order.channel().unwrap_or("-"),
         upstream.map_or_else(dash, |(platform, order)| format!("{platform}/{order}")),
         order.resolution_ms,
     )

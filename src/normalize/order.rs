@@ -7,7 +7,7 @@ use super::fields::{Fields, cut};
 use super::manifest::order::{OrderFields, OrderPlan};
 use super::manifest::source::Source;
 use super::token::TokenKeys;
-use crate::domain::event::{CountySource, OrderEvent, OrderKind};
+use crate::domain::event::{CountySource, OrderEvent, OrderKind, Origin};
 use crate::domain::hold::HoldReason;
 use crate::domain::ids::{CountyCode, LineCode, OrderId, PlatformId};
 
@@ -96,7 +96,6 @@ fn event(
         return Normalized::Order(OrderEvent {
             kind,
             platform: platform.clone(),
-            agent: None,
             order_id,
             line: Some(line),
             worker,
@@ -106,8 +105,7 @@ fn event(
             county,
             county_source,
             service_county,
-            channel,
-            upstream,
+            origin: Origin { agent: None, channel, upstream }.boxed(),
             resolution_ms,
         });
     }

@@ -4,10 +4,8 @@
 use std::collections::BTreeMap;
 
 use super::ints::ABSENT;
-use crate::domain::event::{CountySource, OrderEvent, OrderKind};
-use crate::domain::ids::{
-    ConnectorId, CountyCode, FeedId, LineCode, OrderId, PlatformId, WorkerToken,
-};
+use crate::domain::event::{CountySource, OrderEvent, OrderKind, Origin};
+use crate::domain::ids::{CountyCode, FeedId, LineCode, OrderId, PlatformId, WorkerToken};
 use crate::domain::time::Moment;
 
 /// The message that an event was made from, kept only while the event may still have to be held
@@ -48,14 +46,6 @@ impl RawMessage {
         // The constant fits the shape, so the fallback can never be reached.
         FeedId::new("unknown").unwrap_or_else(|_| unreachable!("a constant of lawful shape"))
     }
-}
-
-/// Fields that few orders have.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Origin {
-    pub(super) agent: Option<ConnectorId>,
-    pub(super) channel: Option<String>,
-    pub(super) upstream: Option<(PlatformId, OrderId)>,
 }
 
 /// Order numbers as one stretch of text.
@@ -148,13 +138,8 @@ impl Columns {
         self.occurred.push(event.occurred_at.ms());
         self.service_counties.push(county(event.service_county));
         self.resolutions.push(i64::from(event.resolution_ms));
-        if event.agent.is_some() || event.channel.is_some() || event.upstream.is_some() {
-            let origin = Origin {
-                agent: event.agent.clone(),
-                channel: event.channel.clone(),
-                upstream: event.upstream.clone(),
-            };
-            self.origins.insert(row, origin);
+        if let Some(origin) = &event.origin {
+            self.origins.insert(row, (**origin).clone());
         }
     }
 
@@ -250,7 +235,6 @@ impl Columns {
         Some(OrderEvent {
             kind: first_kind(at(&self.kinds)?)?,
             platform: platform.clone(),
-            agent: origin.and_then(|origin| origin.agent.clone()),
             order_id,
             line: at(&self.lines)
                 .and_then(|number| self.line_names.get(usize::try_from(number).ok()?).cloned()),
@@ -261,8 +245,7 @@ impl Columns {
             county: county(&self.counties),
             county_source: at(&self.county_sources).and_then(source_of),
             service_county: county(&self.service_counties),
-            channel: origin.and_then(|origin| origin.channel.clone()),
-            upstream: origin.and_then(|origin| origin.upstream.clone()),
+            origin: origin.cloned().map(Box::new),
             resolution_ms: u32::try_from(at(&self.resolutions)?).ok()?,
         })
     }

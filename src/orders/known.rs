@@ -1,4 +1,4 @@
-//! The known set: every order of the open days of one partition, 22 bytes each.
+//! The known set: every order of the open days of one partition, 21 bytes each.
 //!
 //! 256 independent tables with open addressing, each a list of pages of one size: a table that is
 //! full grows by one page in place, so that nothing ever doubles, holds two copies of itself, or
@@ -11,11 +11,16 @@
     reason = "slots are computed within the table's length, and fields have fixed places"
 )]
 
+use std::cmp::Ordering;
+
 use super::identity::Material;
 
-const TABLES: usize = 256;
-const ENTRY_BYTES: usize = 22;
-const PAGE_SLOTS: usize = 64;
+const TABLE_BITS: u32 = 8;
+const TABLES: usize = 1 << TABLE_BITS;
+/// Seven bytes of the fingerprint (the table is the eighth), ordinal, day slot, state, material.
+const ENTRY_BYTES: usize = 21;
+/// Slots of a page: 1,008 bytes, so that an allocator's kibibyte holds one.
+const PAGE_SLOTS: usize = 48;
 /// Slots in use of 64 at most before a table grows.
 const LOAD_OF_64: usize = 59;
 /// Slots of the first page that are no home: they lie behind the last one, for what does not find
@@ -71,22 +76,26 @@ impl KnownSet {
 
     pub(super) fn get(&self, fingerprint: u64) -> Option<Entry> {
         let table = &self.tables[table_of(fingerprint)];
-        let place = table.find(fingerprint).ok()?;
+        let place = table.find(upper_of(fingerprint)).ok()?;
         Some(unpack(table.slot(place)))
     }
 
     pub(super) fn put(&mut self, fingerprint: u64, entry: Entry) {
-        self.len += usize::from(self.tables[table_of(fingerprint)].put(fingerprint, entry));
+        let is_new = self.tables[table_of(fingerprint)].put(pack(upper_of(fingerprint), entry));
+        self.len += usize::from(is_new);
     }
 
     /// Forgets every entry that `keep` does not keep, and gives the memory back.
     pub(super) fn retain(&mut self, keep: impl Fn(u64, Entry) -> bool) {
         self.len = 0;
-        for table in &mut self.tables {
+        for (table, number) in self.tables.iter_mut().zip(0..) {
             let old = std::mem::take(table);
+            let fingerprint = |slot: &Slot| upper(slot) << TABLE_BITS | number;
             let slots = old.pages.iter().flat_map(|page| page.iter());
-            let is_kept = |slot: &&Slot| is_used(slot) && keep(fingerprint_of(slot), unpack(slot));
-            table.fill(slots.filter(is_kept));
+            let is_kept = |slot: &&Slot| is_used(slot) && keep(fingerprint(slot), unpack(slot));
+            slots.filter(is_kept).for_each(|slot| {
+                table.put(*slot);
+            });
             self.len += table.used;
         }
     }
@@ -106,33 +115,36 @@ impl Table {
     }
 
     /// Where a fingerprint would lie if it had the table to itself. Grows with the fingerprint.
-    fn home(&self, fingerprint: u64) -> usize {
-        ((u128::from(fingerprint) * self.homes as u128) >> 64) as usize
+    fn home(&self, upper: u64) -> usize {
+        ((u128::from(upper) * self.homes as u128) >> (u64::BITS - TABLE_BITS)) as usize
     }
 
     /// The place of a fingerprint, or where it is to be put: before what lies there.
-    fn find(&self, fingerprint: u64) -> Result<usize, usize> {
-        for place in self.home(fingerprint)..self.len() {
+    fn find(&self, wanted: u64) -> Result<usize, usize> {
+        for place in self.home(wanted)..self.len() {
             let slot = self.slot(place);
-            let found = fingerprint_of(slot);
-            if is_used(slot) && found < fingerprint {
-                continue;
+            if !is_used(slot) {
+                return Err(place);
             }
-            return if is_used(slot) && found == fingerprint { Ok(place) } else { Err(place) };
+            match upper(slot).cmp(&wanted) {
+                Ordering::Less => {}
+                Ordering::Equal => return Ok(place),
+                Ordering::Greater => return Err(place),
+            }
         }
         Err(self.len())
     }
 
     /// Puts an entry, and says whether its fingerprint is new.
-    fn put(&mut self, fingerprint: u64, entry: Entry) -> bool {
-        if let Ok(place) = self.find(fingerprint) {
-            *self.slot_mut(place) = pack(fingerprint, entry);
+    fn put(&mut self, slot: Slot) -> bool {
+        if let Ok(place) = self.find(upper(&slot)) {
+            *self.slot_mut(place) = slot;
             return false;
         }
-        if (self.used + 1) * PAGE_SLOTS > self.len() * LOAD_OF_64 {
+        if (self.used + 1) * 64 > self.len() * LOAD_OF_64 {
             self.grow();
         }
-        while !self.insert(fingerprint, entry) {
+        while !self.insert(slot) {
             self.pages.push(Box::new([FREE; PAGE_SLOTS]));
         }
         true
@@ -140,8 +152,8 @@ impl Table {
 
     /// Moves what lies from its place on up to the next free slot by one; says no where there is
     /// none.
-    fn insert(&mut self, fingerprint: u64, entry: Entry) -> bool {
-        let Err(place) = self.find(fingerprint) else { return true };
+    fn insert(&mut self, slot: Slot) -> bool {
+        let Err(place) = self.find(upper(&slot)) else { return true };
         let mut free = place;
         while free < self.len() && is_used(self.slot(free)) {
             free += 1;
@@ -153,7 +165,7 @@ impl Table {
             *self.slot_mut(free) = *self.slot(free - 1);
             free -= 1;
         }
-        *self.slot_mut(place) = pack(fingerprint, entry);
+        *self.slot_mut(place) = slot;
         self.used += 1;
         true
     }
@@ -178,19 +190,12 @@ impl Table {
         let mut next = 0;
         for from in to..self.len() {
             let slot = *self.slot(from);
-            let place = self.home(fingerprint_of(&slot)).max(next);
+            let place = self.home(upper(&slot)).max(next);
             if place != from {
                 *self.slot_mut(place) = slot;
                 *self.slot_mut(from) = FREE;
             }
             next = place + 1;
-        }
-    }
-
-    /// Fills an empty table with entries in order of their fingerprints.
-    fn fill<'a>(&mut self, entries: impl Iterator<Item = &'a Slot>) {
-        for slot in entries {
-            self.put(fingerprint_of(slot), unpack(slot));
         }
     }
 }
@@ -199,34 +204,39 @@ const fn table_of(fingerprint: u64) -> usize {
     (fingerprint % TABLES as u64) as usize
 }
 
+/// What the table does not say of a fingerprint.
+const fn upper_of(fingerprint: u64) -> u64 {
+    fingerprint >> TABLE_BITS
+}
+
+fn upper(slot: &Slot) -> u64 {
+    u64::from_le_bytes([slot[0], slot[1], slot[2], slot[3], slot[4], slot[5], slot[6], 0])
+}
+
 const fn is_used(slot: &Slot) -> bool {
-    slot[13] != 0
+    slot[12] != 0
 }
 
-fn fingerprint_of(slot: &Slot) -> u64 {
-    u64::from_le_bytes([slot[0], slot[1], slot[2], slot[3], slot[4], slot[5], slot[6], slot[7]])
-}
-
-fn pack(fingerprint: u64, entry: Entry) -> Slot {
+fn pack(upper: u64, entry: Entry) -> Slot {
     let mut slot = FREE;
-    slot[..8].copy_from_slice(&fingerprint.to_le_bytes());
-    slot[8..12].copy_from_slice(&entry.ordinal.to_le_bytes());
-    slot[12] = entry.slot;
-    slot[13] = entry.state;
-    slot[14..16].copy_from_slice(&entry.material.line.to_le_bytes());
-    slot[16..18].copy_from_slice(&entry.material.worker.to_le_bytes());
-    slot[18..20].copy_from_slice(&entry.material.time.to_le_bytes());
-    slot[20..22].copy_from_slice(&entry.material.county.to_le_bytes());
+    slot[..8].copy_from_slice(&upper.to_le_bytes());
+    slot[7..11].copy_from_slice(&entry.ordinal.to_le_bytes());
+    slot[11] = entry.slot;
+    slot[12] = entry.state;
+    slot[13..15].copy_from_slice(&entry.material.line.to_le_bytes());
+    slot[15..17].copy_from_slice(&entry.material.worker.to_le_bytes());
+    slot[17..19].copy_from_slice(&entry.material.time.to_le_bytes());
+    slot[19..21].copy_from_slice(&entry.material.county.to_le_bytes());
     slot
 }
 
 fn unpack(slot: &Slot) -> Entry {
     let pair = |at: usize| u16::from_le_bytes([slot[at], slot[at + 1]]);
     Entry {
-        ordinal: u32::from_le_bytes([slot[8], slot[9], slot[10], slot[11]]),
-        slot: slot[12],
-        state: slot[13],
-        material: Material { line: pair(14), worker: pair(16), time: pair(18), county: pair(20) },
+        ordinal: u32::from_le_bytes([slot[7], slot[8], slot[9], slot[10]]),
+        slot: slot[11],
+        state: slot[12],
+        material: Material { line: pair(13), worker: pair(15), time: pair(17), county: pair(19) },
     }
 }
 
@@ -280,7 +290,7 @@ mod tests {
         }
         let slots: usize = set.tables.iter().map(Table::len).sum();
         let bytes_of_100 = slots * ENTRY_BYTES * 100 / set.len();
-        assert!(bytes_of_100 <= 2480, "{bytes_of_100} bytes of 100 entries");
+        assert!(bytes_of_100 <= 2380, "{bytes_of_100} bytes of 100 entries");
     }
 
     /// Fingerprints that all have their home at one end spill beyond it, and the table grows.

@@ -6,7 +6,7 @@
 use super::bits::{CodecError, Reader, put_int, put_varint};
 use super::columns::{source_number, source_of};
 use super::order::Order;
-use crate::domain::event::{OrderEvent, OrderKind};
+use crate::domain::event::{OrderEvent, OrderKind, Origin};
 use crate::domain::ids::{ConnectorId, CountyCode, LineCode, OrderId, PlatformId, WorkerToken};
 use crate::domain::time::Moment;
 
@@ -66,7 +66,6 @@ fn put_event(out: &mut Vec<u8>, event: &OrderEvent) {
     let OrderEvent {
         kind,
         platform: _,
-        agent,
         order_id: _,
         line,
         worker,
@@ -76,10 +75,10 @@ fn put_event(out: &mut Vec<u8>, event: &OrderEvent) {
         county,
         county_source,
         service_county,
-        channel,
-        upstream,
+        origin: _,
         resolution_ms,
     } = event;
+    let (agent, channel, upstream) = (event.agent(), event.channel(), event.upstream());
     let present = [
         (line.is_some(), has::LINE),
         (worker.is_some(), has::WORKER),
@@ -152,7 +151,6 @@ fn take_event(
     Ok(OrderEvent {
         kind,
         platform: platform.clone(),
-        agent,
         order_id: order_id.clone(),
         line,
         worker,
@@ -162,8 +160,7 @@ fn take_event(
         county,
         county_source,
         service_county,
-        channel,
-        upstream,
+        origin: Origin { agent, channel, upstream }.boxed(),
         resolution_ms,
     })
 }
@@ -197,9 +194,14 @@ mod tests {
     fn every_field_comes_back() {
         let at = day("2026-07-20").start().plus_ms(36_000_123);
         let full = OrderEvent {
-            agent: Some(ConnectorId::new("agent-a").unwrap()),
-            channel: Some("高德".to_owned()),
-            upstream: Some((PlatformId::new("didi-chuxing").unwrap(), OrderId::new("u1").unwrap())),
+            origin: Some(Box::new(Origin {
+                agent: Some(ConnectorId::new("agent-a").unwrap()),
+                channel: Some("高德".to_owned()),
+                upstream: Some((
+                    PlatformId::new("didi-chuxing").unwrap(),
+                    OrderId::new("u1").unwrap(),
+                )),
+            })),
             ended_at: Some(at.plus_ms(-1)),
             service_county: CountyCode::new(150_105),
             ..accepted("4000408310259462536", u64::MAX, at, 110_105)

@@ -7,9 +7,10 @@
 use sha2::{Digest, Sha256};
 
 use super::bits::{CodecError, Reader, put_block, put_int, put_varint, take_block};
-use super::columns::{Columns, Origin, RawMessage};
+use super::columns::{Columns, RawMessage};
 use super::ints::{ABSENT, Effort, put_ascending, put_ints, take_ints};
 use super::occurred::{self, Occurred};
+use crate::domain::event::Origin;
 use crate::domain::ids::{ConnectorId, FeedId, LineCode, OrderId, PlatformId};
 use crate::domain::time::Moment;
 
@@ -66,6 +67,8 @@ enum Column {
     OccurredSinceAccepted = 15,
     /// In place of `Occurred`: which other time of the row it is, then the others.
     OccurredAs = 16,
+    /// In place of `ServiceCounties`: distances from the county of acceptance, mostly none.
+    ServiceCountiesFrom = 17,
 }
 
 /// Writes rows as one segment while a batch commits.
@@ -126,12 +129,13 @@ fn encode_with(
         (Column::Accepted, &columns.accepted),
         (Column::Counties, &columns.counties),
         (Column::CountySources, &columns.county_sources),
-        (Column::ServiceCounties, &columns.service_counties),
         (Column::Resolutions, &columns.resolutions),
     ] {
         put_ints(&mut body, values, effort);
         put(column, &mut body);
     }
+    put_ints(&mut body, &relative(&columns.service_counties, &columns.counties), effort);
+    put(Column::ServiceCountiesFrom, &mut body);
     put_ints(&mut body, &relative(&columns.ended, &columns.accepted), effort);
     put(Column::Ended, &mut body);
     occurred::put(&mut body, columns, effort);
@@ -176,15 +180,18 @@ pub fn decode(bytes: &[u8]) -> Result<(SegmentHead, Columns), SegmentError> {
     if columns.rows > ROWS_MAX {
         return Err(SegmentError::Damaged("more rows than a segment can have"));
     }
-    let mut occurred = Occurred::default();
+    let mut relative = Relative::default();
     while !reader.is_empty() {
         let number = reader.byte()?;
         let length = reader.length()?;
         let body = reader.take(length)?;
-        take_column(&mut columns, &mut occurred, number, &mut Reader::new(body))?;
+        take_column(&mut columns, &mut relative, number, &mut Reader::new(body))?;
+    }
+    if let Some(distances) = relative.service_counties {
+        columns.service_counties = absolute(&distances, &columns.counties);
     }
     columns.ended = absolute(&columns.ended, &columns.accepted);
-    columns.occurred = occurred.moments(&columns);
+    columns.occurred = relative.occurred.moments(&columns);
     is_whole(&columns)?;
     Ok((head, columns))
 }
@@ -209,9 +216,16 @@ fn is_whole(columns: &Columns) -> Result<(), SegmentError> {
     if is_whole { Ok(()) } else { Err(SegmentError::Damaged("a column that lacks rows")) }
 }
 
+/// Columns that are complete only once those are read that they are relative to.
+#[derive(Default)]
+struct Relative {
+    occurred: Occurred,
+    service_counties: Option<Vec<i64>>,
+}
+
 fn take_column(
     columns: &mut Columns,
-    occurred: &mut Occurred,
+    relative: &mut Relative,
     number_found: u8,
     reader: &mut Reader<'_>,
 ) -> Result<(), SegmentError> {
@@ -233,6 +247,7 @@ fn take_column(
         Column::Raws,
         Column::OccurredSinceAccepted,
         Column::OccurredAs,
+        Column::ServiceCountiesFrom,
     ];
     match known.into_iter().find(|column| number(*column) == number_found) {
         Some(Column::Ordinals) => columns.ordinals = take_ints(reader, rows)?,
@@ -242,11 +257,16 @@ fn take_column(
         Some(Column::Lines) => take_lines(columns, reader)?,
         Some(Column::Accepted) => columns.accepted = take_ints(reader, rows)?,
         Some(Column::Ended) => columns.ended = take_ints(reader, rows)?,
-        Some(Column::Occurred) => *occurred = Occurred::SinceEnded(take_ints(reader, rows)?),
-        Some(Column::OccurredSinceAccepted) => {
-            *occurred = Occurred::SinceAccepted(take_ints(reader, rows)?);
+        Some(Column::Occurred) => {
+            relative.occurred = Occurred::SinceEnded(take_ints(reader, rows)?);
         }
-        Some(Column::OccurredAs) => *occurred = Occurred::take(reader, rows)?,
+        Some(Column::OccurredSinceAccepted) => {
+            relative.occurred = Occurred::SinceAccepted(take_ints(reader, rows)?);
+        }
+        Some(Column::OccurredAs) => relative.occurred = Occurred::take(reader, rows)?,
+        Some(Column::ServiceCountiesFrom) => {
+            relative.service_counties = Some(take_ints(reader, rows)?);
+        }
         Some(Column::Counties) => columns.counties = take_ints(reader, rows)?,
         Some(Column::CountySources) => columns.county_sources = take_ints(reader, rows)?,
         Some(Column::ServiceCounties) => columns.service_counties = take_ints(reader, rows)?,
@@ -263,7 +283,8 @@ const fn number(column: Column) -> u8 {
     column as u8
 }
 
-/// Times are stored as the distance from another time of the row, where both are present.
+/// Values that are near another of their row are stored as the distance from it, where both are
+/// present.
 fn relative(values: &[i64], reference: &[i64]) -> Vec<i64> {
     let pairs = values.iter().zip(reference);
     pairs.map(|(v, r)| if *v == ABSENT { ABSENT } else { v.wrapping_sub(base(*r)) }).collect()

@@ -11,7 +11,7 @@ use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value;
 
-use crate::domain::event::{CountySource, Envelope, OrderEvent, OrderKind};
+use crate::domain::event::{CountySource, Envelope, OrderEvent, OrderKind, Origin};
 use crate::domain::ids::{
     ConnectorId, CountyCode, EventId, FeedId, IdError, LineCode, OrderId, PlatformId, WorkerToken,
 };
@@ -98,7 +98,6 @@ fn order(fields: &mut Fields, occurred_at: Moment) -> Result<OrderEvent, DecodeE
     Ok(OrderEvent {
         kind: coded("kind", &fields.text("kind")?, &kinds)?,
         platform: PlatformId::new(&fields.text("platform")?)?,
-        agent: fields.optional("agent", |text| Ok(ConnectorId::new(&text)?))?,
         order_id: OrderId::new(&fields.text("order_id")?)?,
         line: fields.optional("line", |text| Ok(LineCode::new(&text)?))?,
         worker: worker(fields.branch("worker"))?,
@@ -109,8 +108,7 @@ fn order(fields: &mut Fields, occurred_at: Moment) -> Result<OrderEvent, DecodeE
         county_source: fields
             .optional("county_source", |text| coded("county_source", &text, &sources))?,
         service_county: fields.optional("service_county", |text| county("service_county", text))?,
-        channel: fields.optional("channel", Ok)?,
-        upstream: upstream(fields.branch("upstream"))?,
+        origin: origin(fields)?.boxed(),
         resolution_ms: fields.number("resolution_ms")?,
     })
 }
@@ -125,6 +123,14 @@ fn worker(value: Value) -> Result<Option<WorkerToken>, DecodeError> {
         return Ok(Some(WorkerToken(u64::from_be_bytes(*token))));
     }
     Err(wrong("worker", "8 bytes", &value))
+}
+
+fn origin(fields: &mut Fields) -> Result<Origin, DecodeError> {
+    Ok(Origin {
+        agent: fields.optional("agent", |text| Ok(ConnectorId::new(&text)?))?,
+        channel: fields.optional("channel", Ok)?,
+        upstream: upstream(fields.branch("upstream"))?,
+    })
 }
 
 fn upstream(value: Value) -> Result<Option<(PlatformId, OrderId)>, DecodeError> {

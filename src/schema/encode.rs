@@ -50,7 +50,6 @@ pub fn encode_order(envelope: &Envelope, order: &OrderEvent) -> Result<Vec<u8>, 
     let OrderEvent {
         kind,
         platform,
-        agent,
         order_id,
         line,
         worker,
@@ -60,15 +59,14 @@ pub fn encode_order(envelope: &Envelope, order: &OrderEvent) -> Result<Vec<u8>, 
         county,
         county_source,
         service_county,
-        channel,
-        upstream,
+        origin: _,
         resolution_ms,
     } = order;
     let mut datum = Datum::default();
     write_envelope(&mut datum, envelope, *occurred_at)?;
     datum.string(kind.code());
     datum.string(platform.as_str());
-    datum.optional(agent.as_ref(), |datum, agent| datum.string(agent.as_str()));
+    datum.optional(order.agent(), |datum, agent| datum.string(agent.as_str()));
     datum.string(order_id.as_str());
     datum.optional(line.as_ref(), |datum, line| datum.string(line.as_str()));
     datum.optional(*worker, write_worker);
@@ -77,8 +75,8 @@ pub fn encode_order(envelope: &Envelope, order: &OrderEvent) -> Result<Vec<u8>, 
     datum.optional(*county, write_county);
     datum.optional(*county_source, |datum, source| datum.string(source.code()));
     datum.optional(*service_county, write_county);
-    datum.optional(channel.as_deref(), Datum::string);
-    datum.optional(upstream.as_ref(), |datum, (platform, order_id)| {
+    datum.optional(order.channel(), Datum::string);
+    datum.optional(order.upstream(), |datum, (platform, order_id)| {
         datum.string(platform.as_str());
         datum.string(order_id.as_str());
     });

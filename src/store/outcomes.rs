@@ -159,6 +159,98 @@ pub async fn put_batch(
     Ok(())
 }
 
+/// A batch's record as it lies in the database: of one batch, or of neighbours joined.
+#[derive(Clone, Debug)]
+pub struct JoinableBatch {
+    /// Its number, or that of the first of several.
+    pub batch: u64,
+    /// Its number, or that of the last of several.
+    pub batch_last: u64,
+    /// As [`BatchRecord::kind`].
+    pub kind: String,
+    /// First position that it applied.
+    pub first_offset: u64,
+    /// Position after the last that it applied.
+    pub next_offset: u64,
+    /// Versions of manifests and policy that it ran under.
+    pub versions: String,
+    /// SHA-256 of what it wrote; of several, SHA-256 of their digests.
+    pub digest: Vec<u8>,
+    /// What became of each message.
+    pub outcomes: Vec<u8>,
+}
+
+/// The newest records of a partition, at most `rows_max`, oldest first.
+///
+/// # Errors
+/// [`StoreError::Sql`] where the engine refuses.
+pub async fn newest_batches(
+    tx: &mut Tx,
+    key: &PartitionKey,
+    rows_max: u32,
+) -> Result<Vec<JoinableBatch>, StoreError> {
+    let rows = sqlx::query(
+        "select batch, batch_last, kind, first_offset, next_offset, versions, digest, outcomes \
+         from batch where topic = $1 and partition = $2 order by batch desc limit $3",
+    )
+    .bind(&key.topic)
+    .bind(i64::from(key.partition))
+    .bind(i64::from(rows_max))
+    .fetch_all(&mut **tx)
+    .await?;
+    let mut batches = Vec::with_capacity(rows.len());
+    for row in rows.iter().rev() {
+        batches.push(JoinableBatch {
+            batch: uint(row.try_get("batch")?),
+            batch_last: uint(row.try_get("batch_last")?),
+            kind: row.try_get("kind")?,
+            first_offset: uint(row.try_get("first_offset")?),
+            next_offset: uint(row.try_get("next_offset")?),
+            versions: row.try_get("versions")?,
+            digest: row.try_get("digest")?,
+            outcomes: row.try_get("outcomes")?,
+        });
+    }
+    Ok(batches)
+}
+
+/// Puts one record in place of those that were joined into it.
+///
+/// # Errors
+/// [`StoreError::Sql`] where the engine refuses.
+pub async fn replace_batches(
+    tx: &mut Tx,
+    key: &PartitionKey,
+    joined: &JoinableBatch,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "delete from batch where topic = $1 and partition = $2 and batch between $3 and $4",
+    )
+    .bind(&key.topic)
+    .bind(i64::from(key.partition))
+    .bind(int(joined.batch))
+    .bind(int(joined.batch_last))
+    .execute(&mut **tx)
+    .await?;
+    sqlx::query(
+        "insert into batch (topic, partition, batch, batch_last, kind, first_offset, next_offset, \
+         versions, digest, outcomes) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+    )
+    .bind(&key.topic)
+    .bind(i64::from(key.partition))
+    .bind(int(joined.batch))
+    .bind(int(joined.batch_last))
+    .bind(&joined.kind)
+    .bind(int(joined.first_offset))
+    .bind(int(joined.next_offset))
+    .bind(&joined.versions)
+    .bind(&joined.digest)
+    .bind(&joined.outcomes)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
 /// Batches that applied positions of a range: first position, next position, outcomes.
 ///
 /// # Errors
@@ -188,13 +280,14 @@ pub async fn batches_over(
     Ok(batches)
 }
 
-/// Position at which a batch began.
+/// Position at which a batch began, or the first of those that it was joined with.
 ///
 /// # Errors
 /// [`StoreError::Sql`] where the engine refuses.
 pub async fn first_offset(tx: &mut Tx, key: &PartitionKey, batch: u64) -> Result<u64, StoreError> {
     let row = sqlx::query(
-        "select first_offset from batch where topic = $1 and partition = $2 and batch = $3",
+        "select first_offset from batch where topic = $1 and partition = $2 and batch <= $3 \
+         order by batch desc limit 1",
     )
     .bind(&key.topic)
     .bind(i64::from(key.partition))

@@ -144,6 +144,35 @@ pub async fn delete_all_early(tx: &mut Tx, key: &PartitionKey) -> Result<(), Sto
     Ok(())
 }
 
+/// Takes the riders' segments of a day out of every partition of a topic. Two owners that do so at
+/// once get each segment once.
+///
+/// # Errors
+/// [`StoreError::Sql`] where the engine refuses.
+pub async fn take_riders(
+    tx: &mut Tx,
+    topic: &str,
+    partitions: u32,
+    day: Day,
+) -> Result<Vec<Vec<u8>>, StoreError> {
+    let mut taken = Vec::new();
+    for partition in 0..partitions {
+        let rows = sqlx::query(
+            "delete from segment where topic = $1 and partition = $2 and day = $3 \
+             and kind = 'workers' returning bytes",
+        )
+        .bind(topic)
+        .bind(i64::from(partition))
+        .bind(i64::from(day.epoch_days()))
+        .fetch_all(&mut **tx)
+        .await?;
+        for row in rows {
+            taken.push(row.try_get("bytes")?);
+        }
+    }
+    Ok(taken)
+}
+
 /// Segments of one kind, of one day or of all, by day and first ordinal and batch.
 ///
 /// # Errors

@@ -12,7 +12,7 @@ use crate::domain::time::Day;
 use crate::orders::columns::{Columns, RawMessage};
 use crate::orders::early::Waited;
 use crate::orders::effects::CountCell;
-use crate::orders::index::{RidersByDay, decode_index, encode_riders};
+use crate::orders::index::{RiderOrders, RidersByDay, add_riders, decode_index, encode_riders};
 use crate::orders::order::{Order, Standing};
 use crate::orders::resolve::counted_cell;
 use crate::orders::seal::{OpenDay, SealedDay};
@@ -84,7 +84,10 @@ impl Owner {
             let policy = &self.engine.policy;
             let at = self.claim.received_at;
             let key = &self.key;
-            snapshot::after_seal(&mut tx, policy, (platform, key), day, at, is_command).await?;
+            let of = (platform, key);
+            if snapshot::after_seal(&mut tx, policy, of, day, at, is_command).await? {
+                self.join_riders(&mut tx, day, &mut hasher).await?;
+            }
         }
         let progress = self.still("seal");
         let after = self.progress_row(&mut tx, &progress, Vec::new(), hasher).await?;
@@ -189,6 +192,22 @@ impl Owner {
             self.put_bytes(tx, (*day, SegmentKind::Workers, 0), rows, bytes, hasher).await?;
         }
         Ok(())
+    }
+
+    /// Puts what every partition says of a day's riders together, once the last has sealed it: a
+    /// rider's orders lie in most partitions, and the token would be kept as often.
+    async fn join_riders(
+        &self,
+        tx: &mut Tx,
+        day: Day,
+        hasher: &mut Sha256,
+    ) -> Result<(), EngineError> {
+        let mut riders = RiderOrders::new();
+        for bytes in segments::take_riders(tx, &self.key.topic, self.partitions, day).await? {
+            add_riders(&bytes, &mut riders)?;
+        }
+        riders.retain(|_, orders| *orders != 0);
+        self.write_riders(tx, &RidersByDay::from([(day, riders)]), hasher).await
     }
 
     /// Orders of the day whose number stands on another sealed day of the horizon, verified by

@@ -77,6 +77,7 @@ impl Owner {
             ..first.clone()
         };
         segments::put(&mut tx, &self.key, &whole).await?;
+        self.join_records(&mut tx).await?;
         let progress = Progress {
             kind: "merge",
             next_offset: self.claim.next_offset,
@@ -92,7 +93,11 @@ impl Owner {
 }
 
 /// The first run of at least `segments_min` neighbours of one size class whose rows fit together.
-fn run_to_join(rows: &[u64], segments_min: usize, rows_max: u64) -> Option<std::ops::Range<usize>> {
+pub(super) fn run_to_join(
+    rows: &[u64],
+    segments_min: usize,
+    rows_max: u64,
+) -> Option<std::ops::Range<usize>> {
     let class = |rows: u64| rows.max(1).ilog(8);
     let mut start = 0;
     while start < rows.len() {

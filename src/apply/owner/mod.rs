@@ -9,6 +9,7 @@ mod decode;
 mod late;
 mod load;
 mod merge;
+mod records;
 mod write;
 
 use std::collections::HashMap;
@@ -51,6 +52,8 @@ pub struct Owner {
     late_waiting: bool,
     late_run_at: Moment,
     early_left_until: Option<Day>,
+    /// Batch at which records of batches were last joined.
+    records_joined: u64,
 }
 
 impl Owner {
@@ -86,6 +89,7 @@ impl Owner {
             cuts: Cuts::new(),
             late_waiting: false,
             early_left_until: None,
+            records_joined: 0,
         };
         if let Some(platform) = platform {
             let windows = *owner.engine.policy.windows();

@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use super::{accepted, bare, day};
-use crate::domain::event::{OrderEvent, OrderKind};
+use crate::domain::event::{OrderEvent, OrderKind, Origin};
 use crate::domain::ids::{ConnectorId, OrderId, PlatformId, WorkerToken};
 use crate::orders::columns::{Columns, RawMessage};
 use crate::orders::segment::{SegmentHead, decode, encode, encode_joined, encode_small};
@@ -25,9 +25,14 @@ fn first_events() -> Columns {
     rows.push(
         None,
         &OrderEvent {
-            agent: Some(ConnectorId::new("agent-a").unwrap()),
-            channel: Some("高德".to_owned()),
-            upstream: Some((PlatformId::new("didi-chuxing").unwrap(), OrderId::new("u1").unwrap())),
+            origin: Some(Box::new(Origin {
+                agent: Some(ConnectorId::new("agent-a").unwrap()),
+                channel: Some("高德".to_owned()),
+                upstream: Some((
+                    PlatformId::new("didi-chuxing").unwrap(),
+                    OrderId::new("u1").unwrap(),
+                )),
+            })),
             ended_at: Some(at.plus_ms(900_000)),
             service_county: Some(super::county(150_105)),
             line: None,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::book::Book;
 use super::oracle::{Cell, Oracle};
 use super::{Dice, HOUR_MS, Message, accepted, bare, county, day};
-use crate::domain::event::{CountySource, OrderEvent, OrderKind};
+use crate::domain::event::{CountySource, OrderEvent, OrderKind, Origin};
 use crate::domain::ids::WorkerToken;
 use crate::domain::time::{Day, Moment};
 use crate::orders::effects::Fate;
@@ -81,7 +81,8 @@ impl Story {
         }
         if dice.one_in(5) {
             event.service_county = Some(county(150_105));
-            event.channel = Some("amap".to_owned());
+            let channel = Some("amap".to_owned());
+            event.origin = Origin { channel, ..Origin::default() }.boxed();
         }
         event
     }

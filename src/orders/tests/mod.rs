@@ -51,7 +51,6 @@ fn bare(id: &str, kind: OrderKind, occurred_at: Moment) -> OrderEvent {
     OrderEvent {
         kind,
         platform: platform(),
-        agent: None,
         order_id: OrderId::new(id).unwrap(),
         line: Some(LineCode::new("instant_delivery").unwrap()),
         worker: None,
@@ -61,8 +60,7 @@ fn bare(id: &str, kind: OrderKind, occurred_at: Moment) -> OrderEvent {
         county: None,
         county_source: None,
         service_county: None,
-        channel: None,
-        upstream: None,
+        origin: None,
         resolution_ms: 1,
     }
 }

@@ -8,7 +8,7 @@ use apache_avro::{Decimal, Schema, reader::datum::GenericDatumReader};
 use super::envelope;
 use crate::domain::event::{
     Ack, AssessmentStage, CaseEvent, CaseFact, CountStatement, CountySource, Decision,
-    DecisionFunction, Enrolment, Event, Fact, Filing, OrderEvent, OrderKind, Registration,
+    DecisionFunction, Enrolment, Event, Fact, Filing, OrderEvent, OrderKind, Origin, Registration,
     RegistrationAction,
 };
 use crate::domain::ids::{
@@ -116,7 +116,6 @@ fn order_events_agree_with_their_schema() {
     let order = OrderEvent {
         kind: OrderKind::Completed,
         platform: platform(),
-        agent: Some(ConnectorId::new("fuwu").expect("an id")),
         order_id: OrderId::new("9876543210123456789").expect("an id"),
         line: Some(line()),
         worker: Some(WorkerToken(256 + 9)),
@@ -126,8 +125,14 @@ fn order_events_agree_with_their_schema() {
         county: Some(county()),
         county_source: Some(CountySource::Pickup),
         service_county: None,
-        channel: Some("高德".to_owned()),
-        upstream: Some((PlatformId::new("gaode").expect("an id"), OrderId::new("7").expect("id"))),
+        origin: Some(Box::new(Origin {
+            agent: Some(ConnectorId::new("fuwu").expect("an id")),
+            channel: Some("高德".to_owned()),
+            upstream: Some((
+                PlatformId::new("gaode").expect("an id"),
+                OrderId::new("7").expect("id"),
+            )),
+        })),
         resolution_ms: 1000,
     };
     let datum = encode_order(&envelope(), &order).expect("it fits");

@@ -4,7 +4,7 @@ use proptest::option;
 use proptest::prelude::{Just, Strategy, any, prop_assert_eq, prop_oneof, proptest};
 
 use super::envelope;
-use crate::domain::event::{CountySource, Envelope, OrderEvent, OrderKind};
+use crate::domain::event::{CountySource, Envelope, OrderEvent, OrderKind, Origin};
 use crate::domain::ids::{ConnectorId, CountyCode, LineCode, OrderId, PlatformId, WorkerToken};
 use crate::domain::time::Moment;
 use crate::schema::Record;
@@ -52,7 +52,6 @@ fn order() -> impl Strategy<Value = OrderEvent> {
     (who, what, when, place, upstream).prop_map(|(who, what, when, place, upstream)| OrderEvent {
         kind: OrderKind::ALL[what.0],
         platform: who.0,
-        agent: who.1,
         order_id: who.2,
         line: who.3,
         worker: what.1.map(WorkerToken),
@@ -62,8 +61,7 @@ fn order() -> impl Strategy<Value = OrderEvent> {
         county: place.0,
         county_source: place.1,
         service_county: place.2,
-        channel: what.3,
-        upstream,
+        origin: Origin { agent: who.1, channel: what.3, upstream }.boxed(),
         resolution_ms: what.2,
     })
 }
@@ -97,7 +95,6 @@ fn what_is_no_order_event_is_refused() {
     let order = OrderEvent {
         kind: OrderKind::Void,
         platform: PlatformId::new("eleme").expect("an id"),
-        agent: None,
         order_id: OrderId::new("1").expect("an id"),
         line: None,
         worker: None,
@@ -107,8 +104,7 @@ fn what_is_no_order_event_is_refused() {
         county: None,
         county_source: None,
         service_county: None,
-        channel: None,
-        upstream: None,
+        origin: None,
         resolution_ms: 1,
     };
     let datum = encode_order(&envelope(), &order).expect("it fits");
