@@ -32,6 +32,16 @@ pub struct Waited {
     pub waiting: Columns,
 }
 
+/// Rows of one early segment, and how many of them still wait.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Rows {
+    pub(super) live: u32,
+    pub(super) all: u32,
+}
+
+/// Early rows from which on it pays to write what still waits again.
+const STALE_ROWS_MIN: u32 = 4096;
+
 impl Shard {
     /// Orders that wait for their acceptance.
     #[must_use]
@@ -41,7 +51,8 @@ impl Shard {
 
     /// Rebuild, third: an early segment. Events whose order has an acceptance by now are done.
     pub fn load_early(&mut self, batch: u64, rows: &Columns) {
-        self.early_live.entry(batch).or_insert(0);
+        let all = u32::try_from(rows.rows()).unwrap_or(u32::MAX);
+        self.early_live.insert(batch, Rows { live: 0, all });
         let platform = self.settings.platform.clone();
         for row in 0..rows.rows() {
             let Some(event) = rows.event(row, &platform, None) else { continue };
@@ -71,9 +82,15 @@ impl Shard {
         }
     }
 
-    pub(super) fn remember_early(&mut self, fingerprint: u64, event: OrderEvent, batch: u64) {
+    /// A row of an early segment that a batch wrote.
+    pub(super) fn keep_early(&mut self, fingerprint: u64, event: OrderEvent, batch: u64) {
+        self.early_live.entry(batch).or_default().all += 1;
+        self.remember_early(fingerprint, event, batch);
+    }
+
+    fn remember_early(&mut self, fingerprint: u64, event: OrderEvent, batch: u64) {
         let material = self.settings.fingerprints.material(&event);
-        *self.early_live.entry(batch).or_insert(0) += 1;
+        self.early_live.entry(batch).or_default().live += 1;
         let (order, mut batches) = match self.early.remove(&fingerprint) {
             Some(early) => {
                 let mut order = early.order.order(&self.settings.platform);
@@ -93,8 +110,8 @@ impl Shard {
     pub(super) fn forget_early(&mut self, fingerprint: u64) {
         let Some(early) = self.early.remove(&fingerprint) else { return };
         for batch in early.batches {
-            if let Some(live) = self.early_live.get_mut(&batch) {
-                *live = live.saturating_sub(1);
+            if let Some(rows) = self.early_live.get_mut(&batch) {
+                rows.live = rows.live.saturating_sub(1);
             }
         }
     }
@@ -102,13 +119,23 @@ impl Shard {
     /// Early segments, by batch, that nothing waits in any more.
     #[must_use]
     pub fn finished_early(&self) -> Vec<u64> {
-        let done = self.early_live.iter().filter(|(_, live)| **live == 0);
+        let done = self.early_live.iter().filter(|(_, rows)| rows.live == 0);
         done.map(|(batch, _)| *batch).collect()
     }
 
     /// Forgets early segments that the database has deleted.
     pub fn forget_finished_early(&mut self, batches: &[u64]) {
         self.early_live.retain(|batch, _| !batches.contains(batch));
+    }
+
+    /// Whether most rows of the early segments have found their acceptance, so that writing the
+    /// others again is the smaller part.
+    #[must_use]
+    pub fn is_early_stale(&self) -> bool {
+        let sum =
+            |of: fn(&Rows) -> u32| self.early_live.values().map(of).fold(0, u32::saturating_add);
+        let all = sum(|rows| rows.all);
+        all >= STALE_ROWS_MIN && all / 4 > sum(|rows| rows.live)
     }
 
     /// Whether any order waits for its acceptance.
@@ -166,7 +193,7 @@ impl Shard {
             live += u32::try_from(early.batches.len()).unwrap_or(u32::MAX);
         }
         if live > 0 {
-            self.early_live.insert(batch, live);
+            self.early_live.insert(batch, Rows { live, all: live });
         }
         if !prints.is_empty() {
             let early = &self.early;

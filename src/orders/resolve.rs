@@ -108,9 +108,17 @@ fn is_fast(shard: &Shard, entry: &Entry, event: &OrderEvent) -> bool {
     let carried = shard.settings.fingerprints.material(event);
     let is_settled = match event.kind {
         OrderKind::Accepted | OrderKind::Completed => true,
-        OrderKind::Cancelled | OrderKind::Void => entry.state & event.kind.bit() != 0,
+        OrderKind::Cancelled => entry.state & event.kind.bit() != 0 || is_after(shard, event),
+        OrderKind::Void => entry.state & event.kind.bit() != 0,
     };
     is_settled && entry.material.agrees(carried) && !entry.material.is_filled_by(carried)
+}
+
+/// Whether a cancellation says itself that it came after the acceptance, by more than two feeds may
+/// differ in naming the moment of acceptance.
+fn is_after(shard: &Shard, event: &OrderEvent) -> bool {
+    let resolution_ms = shard.settings.fingerprints.time_resolution_ms();
+    event.accepted_at.is_some_and(|at| event.occurred_at.since_ms(at) >= resolution_ms)
 }
 
 struct Run<'a> {

@@ -10,7 +10,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use super::columns::Columns;
-use super::early::Early;
+use super::early::{Early, Rows};
 use super::effects::Effects;
 use super::identity::Fingerprints;
 use super::known::{Entry, KnownSet, mark};
@@ -119,7 +119,7 @@ pub struct Shard {
     pub(super) early: ByFingerprint<Early>,
     pub(super) amended: ByFingerprint<PackedOrder>,
     /// Events of each early segment that still wait.
-    pub(super) early_live: BTreeMap<u64, u32>,
+    pub(super) early_live: BTreeMap<u64, Rows>,
     /// Orders whose fingerprint another order of the open days has, with the one that they go
     /// by instead. Not stored: a rebuild may give it to the other one of the two.
     pub(super) collided: HashMap<OrderId, u64>,
@@ -289,7 +289,7 @@ impl Shard {
             self.amended.insert(*fingerprint, PackedOrder::of(order));
         }
         for (fingerprint, event, _) in effects.early {
-            self.remember_early(fingerprint, event, batch);
+            self.keep_early(fingerprint, event, batch);
         }
     }
 

@@ -343,25 +343,42 @@ impl Owner {
             self.early_left_until = Some(day);
             return Ok(Step::Idle);
         }
+        let step = self.rewrite_early(waited, "close").await?;
+        if let Step::Worked(_) = step {
+            self.late_waiting = true;
+            self.early_left_until = Some(day);
+        }
+        Ok(step)
+    }
+
+    /// Writes what still waits as the only early segment, in a batch of its own.
+    async fn rewrite_early(
+        &mut self,
+        waited: Waited,
+        kind: &'static str,
+    ) -> Result<Step, EngineError> {
         let Some(mut tx) = self.begin().await? else { return Ok(Step::Lost) };
         let mut hasher = Sha256::default();
         self.write_waited(&mut tx, &waited.late, &waited.waiting, &mut hasher).await?;
-        let after = self.progress_row(&mut tx, &self.still("close"), Vec::new(), hasher).await?;
+        let after = self.progress_row(&mut tx, &self.still(kind), Vec::new(), hasher).await?;
         if tx.commit().await.is_err() {
             return Ok(Step::Lost);
         }
         let batch = after.batch;
         self.claim = after;
-        self.late_waiting = true;
-        self.early_left_until = Some(day);
         let Some(shard) = self.memory() else { return Ok(Step::Lost) };
         shard.forget_waited(&waited.prints, batch);
         Ok(Step::Worked(0))
     }
 
-    /// Deletes early segments whose every event has found its acceptance, many at a time.
+    /// Deletes early segments whose every event has found its acceptance, many at a time; where most
+    /// events of all have, writes the others again.
     pub(super) async fn drop_finished_early(&mut self) -> Result<Step, EngineError> {
         let Some(shard) = &self.shard else { return Ok(Step::Idle) };
+        if shard.is_early_stale() {
+            let waited = self.waited_until(Day::from_epoch_days(i32::MIN)).await?;
+            return self.rewrite_early(waited, "merge").await;
+        }
         let finished = shard.finished_early();
         if finished.len() < self.engine.settings.early_segments_done_min {
             return Ok(Step::Idle);

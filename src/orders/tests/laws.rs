@@ -229,7 +229,8 @@ fn memory(book: &Book, shard: &crate::orders::shard::Shard) -> BTreeMap<String, 
         let place = (day, entry.ordinal, entry.state, entry.material);
         memory.insert(message.to_string(), format!("{place:?} {early:?} {amended:?}"));
     }
-    let live = shard.early_live.iter().filter(|(_, live)| **live > 0);
+    let live = shard.early_live.iter().filter(|(_, rows)| rows.live > 0);
+    let live = live.map(|(batch, rows)| (batch, rows.live));
     memory.insert("early".to_owned(), format!("{:?}", live.collect::<Vec<_>>()));
     let days = shard.days().map(|(day, state)| (day, state.phase, state.next_ordinal));
     memory.insert("days".to_owned(), format!("{:?}", days.collect::<Vec<_>>()));
