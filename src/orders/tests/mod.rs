@@ -34,11 +34,11 @@ struct Message {
     received_at: Moment,
 }
 
-fn platform() -> PlatformId {
+pub(super) fn platform() -> PlatformId {
     PlatformId::new("meituan").unwrap()
 }
 
-fn day(text: &str) -> Day {
+pub(super) fn day(text: &str) -> Day {
     Day::parse(text).unwrap()
 }
 
@@ -47,7 +47,7 @@ fn county(code: u32) -> CountyCode {
 }
 
 /// An event of `id` that says nothing but its kind and when it happened.
-fn bare(id: &str, kind: OrderKind, occurred_at: Moment) -> OrderEvent {
+pub(super) fn bare(id: &str, kind: OrderKind, occurred_at: Moment) -> OrderEvent {
     OrderEvent {
         kind,
         platform: platform(),
@@ -66,7 +66,7 @@ fn bare(id: &str, kind: OrderKind, occurred_at: Moment) -> OrderEvent {
 }
 
 /// An acceptance by `worker`.
-fn accepted(id: &str, worker: u64, at: Moment, code: u32) -> OrderEvent {
+pub(super) fn accepted(id: &str, worker: u64, at: Moment, code: u32) -> OrderEvent {
     OrderEvent {
         worker: Some(WorkerToken(worker)),
         accepted_at: Some(at),
