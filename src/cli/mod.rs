@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 failed or something does not close, 2 wrong arguments.
 #![expect(clippy::print_stdout, reason = "the command line prints its results")]
 
+mod check;
 mod demo;
 mod operate;
 mod options;
@@ -17,7 +18,6 @@ use self::options::{Command, ConnectorCommand, HeldCommand, Options, SchemaComma
 use crate::domain::ids::ConnectorId;
 use crate::domain::time::Moment;
 use crate::hub::{Arrived, Hub, HubError};
-use crate::normalize::Connectors;
 use crate::schema::gate::check_compatibility;
 use crate::serve::ServeError;
 use crate::serve::export::export;
@@ -125,13 +125,7 @@ async fn run(options: Options) -> Result<ExitCode, CliError> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Held(held) => held_command(&folders, held).await,
-        Command::Connector(ConnectorCommand::Check) => {
-            let connectors = Connectors::load(&folders.connectors)?;
-            for manifest in connectors.iter() {
-                println!("{}: {} feeds", manifest.name(), manifest.feeds().len());
-            }
-            Ok(ExitCode::SUCCESS)
-        }
+        Command::Connector(ConnectorCommand::Check) => check::connectors(&folders.connectors),
         Command::Schema(SchemaCommand::Check) => {
             let report = check_compatibility(&folders.schemas)?;
             print!("{}", show::compatibility(&report));

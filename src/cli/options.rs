@@ -203,7 +203,8 @@ pub(super) struct HeldFilter {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ConnectorCommand {
-    /// Compile every manifest; name file, line and field of what is wrong.
+    /// Compile every manifest and hold it against its samples; name file, line and field of what
+    /// is wrong.
     Check,
 }
 
