@@ -15,7 +15,6 @@ use crate::orders::index::{RidersByDay, decode_index, encode_riders};
 use crate::orders::order::{Order, Standing};
 use crate::orders::resolve::counted_cell;
 use crate::orders::seal::{OpenDay, SealedDay};
-use crate::orders::segment::decode;
 use crate::orders::shard::{Phase, Waited};
 use crate::store::Tx;
 use crate::store::segments::{self, SegmentKind, StoredSegment};
@@ -23,6 +22,7 @@ use crate::store::segments::{self, SegmentKind, StoredSegment};
 use super::decode::raw_of;
 use super::write::Progress;
 use super::{Owner, Step};
+use crate::apply::day::{ReadDay, read_day};
 use crate::apply::engine::EngineError;
 use crate::apply::snapshot;
 
@@ -54,23 +54,15 @@ impl Owner {
         is_command: bool,
     ) -> Result<Step, EngineError> {
         let mut tx = self.engine.db.snapshot().await?;
-        let base = segments::of_kind(&mut tx, &self.key, SegmentKind::Base, Some(day)).await?;
-        let delta = segments::of_kind(&mut tx, &self.key, SegmentKind::Delta, Some(day)).await?;
-        let mut open = OpenDay::default();
-        for segment in &base {
-            open.add_base(&decode(&segment.bytes)?.1);
-        }
-        for segment in &delta {
-            open.add_delta(&decode(&segment.bytes)?.1);
-        }
+        let ReadDay { day: open, segments: read } = read_day(&mut tx, &self.key, day).await?;
         let doubles = self.doubles(&mut tx, day, &open).await?;
         tx.commit().await?;
         let taken_back: BTreeSet<u32> = doubles.iter().map(|(ordinal, _)| *ordinal).collect();
-        let mut late = self.messages_of(&doubles, &base).await?;
+        let mut late = self.messages_of(&doubles, &read).await?;
         let sealed = self.sealed(open, taken_back).await?;
         let Some(mut tx) = self.begin().await? else { return Ok(Step::Lost) };
         let mut hasher = Sha256::default();
-        for segment in base.iter().chain(&delta) {
+        for segment in &read {
             segments::delete(&mut tx, &self.key, segment).await?;
         }
         let next_ordinal = self.write_sealed(&mut tx, day, sealed, &mut hasher).await?;
@@ -252,7 +244,7 @@ impl Owner {
     async fn messages_of(
         &self,
         doubles: &[(u32, Order)],
-        base: &[StoredSegment],
+        read: &[StoredSegment],
     ) -> Result<Columns, EngineError> {
         let mut late = Columns::default();
         if doubles.is_empty() {
@@ -260,7 +252,7 @@ impl Owner {
         }
         let mut traces: Vec<Trace<'_>> = doubles.iter().map(|(_, o)| Trace::new(o)).collect();
         let mut tx = self.engine.db.snapshot().await?;
-        let first_batch = base.iter().map(|segment| segment.batch).min().unwrap_or(0);
+        let first_batch = read.iter().map(|segment| segment.batch).min().unwrap_or(0);
         let first = crate::store::outcomes::first_offset(&mut tx, &self.key, first_batch).await?;
         tx.commit().await?;
         let extents = self.engine.log.extents(&self.key.topic).await?;
