@@ -1,10 +1,17 @@
 //! Held messages: identity is (connector, SHA-256 of the bytes), so that the same bytes again are
-//! a duplicate; one that waits names what it waits for.
+//! a duplicate; one that waits names what it waits for. What a batch holds is a small row a
+//! message and one compressed blob for the bytes of all.
 
-use std::collections::BTreeMap;
+mod blob;
+#[cfg(test)]
+mod tests;
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use sqlx::any::AnyRow;
 use sqlx::{QueryBuilder, Row};
 
+use self::blob::Place;
 use super::{StoreError, Tx, int, uint};
 use crate::domain::hold::HoldReason;
 use crate::domain::ids::{ConnectorId, FeedId};
@@ -67,19 +74,29 @@ pub struct Held {
 /// Holds messages. Returns for each whether it is new; the others are duplicates of held ones.
 ///
 /// # Errors
-/// [`StoreError::Sql`] where the engine refuses.
+/// [`StoreError`] where the engine refuses or the bytes cannot be compressed.
 pub async fn hold(
     tx: &mut Tx,
     connector: &ConnectorId,
     messages: &[ToHold],
 ) -> Result<Vec<bool>, StoreError> {
-    let mut new = BTreeMap::new();
-    for chunk in messages.chunks(ROWS_A_STATEMENT) {
+    let digests: Vec<_> = messages.iter().map(|held| held.digest).collect();
+    let mut known = which(tx, connector, &digests).await?;
+    // Of several equal messages in one call only the first is new.
+    let is_new: Vec<bool> = digests.iter().map(|digest| known.insert(*digest)).collect();
+    let new = messages.iter().zip(&is_new).filter(|(_, is_new)| **is_new);
+    let new: Vec<&ToHold> = new.map(|(held, _)| held).collect();
+    if new.is_empty() {
+        return Ok(is_new);
+    }
+    let places = blob::put(tx, &new).await?;
+    let rows: Vec<_> = new.into_iter().zip(places).collect();
+    for chunk in rows.chunks(ROWS_A_STATEMENT) {
         let mut query = QueryBuilder::new(
             "insert into held (connector, digest, reason, detail, waits_for, feed, \
-             header_digest, topic, partition, offset, received_at, value) ",
+             header_digest, topic, partition, offset, received_at, blob, first_byte, bytes) ",
         );
-        query.push_values(chunk, |mut row, held| {
+        query.push_values(chunk, |mut row, (held, place)| {
             row.push_bind(connector.as_str().to_owned())
                 .push_bind(held.digest.to_vec())
                 .push_bind(held.reason.code())
@@ -91,15 +108,39 @@ pub async fn hold(
                 .push_bind(i64::from(held.partition))
                 .push_bind(int(held.offset))
                 .push_bind(held.received_at.ms())
-                .push_bind(held.value.clone());
+                .push_bind(place.blob)
+                .push_bind(int(place.first_byte))
+                .push_bind(int(place.bytes));
         });
-        query.push(" on conflict (connector, digest) do nothing returning digest");
+        query.build().execute(&mut **tx).await?;
+    }
+    Ok(is_new)
+}
+
+/// Which of these messages lie held.
+///
+/// # Errors
+/// [`StoreError`] where the engine refuses or a row is damaged.
+pub async fn which(
+    tx: &mut Tx,
+    connector: &ConnectorId,
+    digests: &[[u8; 32]],
+) -> Result<BTreeSet<[u8; 32]>, StoreError> {
+    let mut held = BTreeSet::new();
+    for chunk in digests.chunks(ROWS_A_STATEMENT) {
+        let mut query = QueryBuilder::new("select digest from held where connector = ");
+        query.push_bind(connector.as_str().to_owned());
+        query.push(" and digest in (");
+        let mut list = query.separated(", ");
+        chunk.iter().for_each(|digest| {
+            list.push_bind(digest.to_vec());
+        });
+        query.push(")");
         for row in query.build().fetch_all(&mut **tx).await? {
-            new.insert(row.try_get::<Vec<u8>, _>("digest")?, ());
+            held.insert(digest_of(row.try_get("digest")?)?);
         }
     }
-    // Of several equal messages in one call only the first is new.
-    Ok(messages.iter().map(|held| new.remove(held.digest.as_slice()).is_some()).collect())
+    Ok(held)
 }
 
 /// Held messages that wait for a key, in order of arrival.
@@ -113,7 +154,7 @@ pub async fn waiting(tx: &mut Tx, key: &str) -> Result<Vec<Held>, StoreError> {
     .bind(key)
     .fetch_all(&mut **tx)
     .await?;
-    rows.iter().map(held).collect()
+    with_values(tx, &rows).await
 }
 
 /// Held messages, newest last, at most `limit`, of one reason or of all.
@@ -129,7 +170,7 @@ pub async fn list(tx: &mut Tx, reason: Option<&str>, limit: u32) -> Result<Vec<H
     .bind(i64::from(limit))
     .fetch_all(&mut **tx)
     .await?;
-    rows.iter().map(held).collect()
+    with_values(tx, &rows).await
 }
 
 /// One held message.
@@ -146,7 +187,7 @@ pub async fn get(
         .bind(digest.to_vec())
         .fetch_optional(&mut **tx)
         .await?;
-    row.as_ref().map(held).transpose()
+    Ok(with_values(tx, row.as_slice()).await?.pop())
 }
 
 /// Takes a message out, since it was applied, ignored or found to be a duplicate.
@@ -158,12 +199,15 @@ pub async fn remove(
     connector: &ConnectorId,
     digest: &[u8; 32],
 ) -> Result<(), StoreError> {
-    sqlx::query("delete from held where connector = $1 and digest = $2")
+    let row = sqlx::query("delete from held where connector = $1 and digest = $2 returning blob")
         .bind(connector.as_str())
         .bind(digest.to_vec())
-        .execute(&mut **tx)
+        .fetch_optional(&mut **tx)
         .await?;
-    Ok(())
+    match row {
+        Some(row) => blob::drop_empty(tx, row.try_get("blob")?).await,
+        None => Ok(()),
+    }
 }
 
 /// Writes another reason for a message that stays held.
@@ -206,12 +250,30 @@ pub async fn by_reason(tx: &mut Tx) -> Result<BTreeMap<String, u64>, StoreError>
     Ok(reasons)
 }
 
-fn held(row: &sqlx::any::AnyRow) -> Result<Held, StoreError> {
-    let damaged = |detail: String| StoreError::Damaged { what: "held", detail };
-    let digest_of = |bytes: Vec<u8>| {
-        <[u8; 32]>::try_from(bytes)
-            .map_err(|bytes| damaged(format!("digest of {} bytes", bytes.len())))
-    };
+/// The messages of rows, each with its bytes; a blob is read once.
+async fn with_values(tx: &mut Tx, rows: &[AnyRow]) -> Result<Vec<Held>, StoreError> {
+    let mut blobs = blob::Blobs::default();
+    let mut messages = Vec::with_capacity(rows.len());
+    for row in rows {
+        let place = Place {
+            blob: row.try_get("blob")?,
+            first_byte: uint(row.try_get("first_byte")?),
+            bytes: uint(row.try_get("bytes")?),
+        };
+        messages.push(held(row, blobs.value(tx, place).await?)?);
+    }
+    Ok(messages)
+}
+
+fn damaged(detail: String) -> StoreError {
+    StoreError::Damaged { what: "held", detail }
+}
+
+fn digest_of(bytes: Vec<u8>) -> Result<[u8; 32], StoreError> {
+    <[u8; 32]>::try_from(bytes).map_err(|bytes| damaged(format!("digest of {} bytes", bytes.len())))
+}
+
+fn held(row: &AnyRow, value: Vec<u8>) -> Result<Held, StoreError> {
     let connector: String = row.try_get("connector")?;
     let feed: String = row.try_get("feed")?;
     let partition: i64 = row.try_get("partition")?;
@@ -228,6 +290,6 @@ fn held(row: &sqlx::any::AnyRow) -> Result<Held, StoreError> {
         partition: u32::try_from(partition).unwrap_or(u32::MAX),
         offset: uint(row.try_get("offset")?),
         received_at: Moment::from_ms(row.try_get("received_at")?),
-        value: row.try_get("value")?,
+        value,
     })
 }
