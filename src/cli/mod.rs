@@ -166,13 +166,16 @@ async fn held_command(
         }
         HeldCommand::Show { digest } => {
             let mut tx = hub.database().snapshot().await?;
-            let all = crate::store::held::list(&mut tx, None, u32::MAX).await?;
-            let found = all.iter().filter(|held| show::digest(held).starts_with(&digest));
-            let texts: Vec<_> = found.map(show::held).collect();
-            if texts.is_empty() {
+            let unknown = || {
                 let expected = "the digest of a held message (see zhibao held list)";
-                return Err(CliError::Argument { what: "digest", expected, found: digest });
+                CliError::Argument { what: "digest", expected, found: digest.clone() }
+            };
+            let (first, last) = show::digests_of(&digest).ok_or_else(unknown)?;
+            let found = crate::store::held::between(&mut tx, &first, &last).await?;
+            if found.is_empty() {
+                return Err(unknown());
             }
+            let texts: Vec<_> = found.iter().map(show::held).collect();
             println!("{}", texts.join("\n\n"));
         }
         HeldCommand::Recycle(asked) => {

@@ -173,6 +173,23 @@ pub async fn list(tx: &mut Tx, reason: Option<&str>, limit: u32) -> Result<Vec<H
     with_values(tx, &rows).await
 }
 
+/// Held messages whose digest lies between two, both included: those of one beginning.
+///
+/// # Errors
+/// [`StoreError`] where the engine refuses or a row is damaged.
+pub async fn between(
+    tx: &mut Tx,
+    first: &[u8; 32],
+    last: &[u8; 32],
+) -> Result<Vec<Held>, StoreError> {
+    let rows = sqlx::query("select * from held where digest between $1 and $2 order by digest")
+        .bind(first.to_vec())
+        .bind(last.to_vec())
+        .fetch_all(&mut **tx)
+        .await?;
+    with_values(tx, &rows).await
+}
+
 /// One held message.
 ///
 /// # Errors

@@ -76,3 +76,23 @@ async fn nothing_new_writes_no_blob_and_of_equal_ones_the_first_is_new() {
     assert_eq!(values, [b"x".to_vec(), b"".to_vec()]);
     tx.rollback().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_beginning_finds_exactly_its_messages() {
+    let scratch = Scratch::open().await;
+    let mut tx = scratch.database.begin().await.unwrap();
+    let digests = [0x10_u8, 0x11, 0x1f, 0x20].map(|byte| [byte; 32]);
+    for (number, digest) in (0..).zip(digests) {
+        let one = ToHold { digest, ..message(number, &[7]) };
+        hold(&mut tx, &connector(), &[one]).await.unwrap();
+    }
+    let (mut first, mut last) = ([0; 32], [0xff; 32]);
+    (first[0], last[0]) = (0x10, 0x1f);
+    let found = between(&mut tx, &first, &last).await.unwrap();
+    assert_eq!(found.iter().map(|held| held.digest[0]).collect::<Vec<_>>(), [0x10, 0x11, 0x1f]);
+    // No scan: the engine reads the range of the key.
+    let sql = "explain query plan select * from held where digest between x'10' and x'1f'";
+    let plan: String = sqlx::query(sql).fetch_one(&mut *tx).await.unwrap().get("detail");
+    assert!(plan.contains("SEARCH"), "{plan}");
+    tx.rollback().await.unwrap();
+}
