@@ -116,6 +116,9 @@ create table held (
     partition     bigint not null,
     offset        bigint not null,
     received_at   bigint not null,
+    -- The manifests that read it, and the fingerprint of the order that they route it by.
+    manifests     bigint not null,
+    order_print   bigint,
     blob          bigint not null,
     first_byte    bigint not null,
     bytes         bigint not null,

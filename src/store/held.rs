@@ -38,6 +38,10 @@ pub struct ToHold {
     pub offset: u64,
     /// Append time.
     pub received_at: Moment,
+    /// Version of the manifests that read it.
+    pub manifests: u32,
+    /// Fingerprint of the order that they route it by, if it is one's.
+    pub order_print: Option<u64>,
     /// Its bytes.
     pub value: Vec<u8>,
 }
@@ -94,7 +98,8 @@ pub async fn hold(
     for chunk in rows.chunks(ROWS_A_STATEMENT) {
         let mut query = QueryBuilder::new(
             "insert into held (connector, digest, reason, detail, waits_for, feed, \
-             header_digest, topic, partition, offset, received_at, blob, first_byte, bytes) ",
+             header_digest, topic, partition, offset, received_at, manifests, order_print, \
+             blob, first_byte, bytes) ",
         );
         query.push_values(chunk, |mut row, (held, place)| {
             row.push_bind(connector.as_str().to_owned())
@@ -108,6 +113,8 @@ pub async fn hold(
                 .push_bind(i64::from(held.partition))
                 .push_bind(int(held.offset))
                 .push_bind(held.received_at.ms())
+                .push_bind(i64::from(held.manifests))
+                .push_bind(held.order_print.map(u64::cast_signed))
                 .push_bind(place.blob)
                 .push_bind(int(place.first_byte))
                 .push_bind(int(place.bytes));
@@ -205,6 +212,58 @@ pub async fn get(
         .fetch_optional(&mut **tx)
         .await?;
     Ok(with_values(tx, row.as_slice()).await?.pop())
+}
+
+/// Fingerprints of the orders of messages that were held since a number, under these manifests,
+/// and the number that the next question starts from.
+///
+/// # Errors
+/// [`StoreError::Sql`] where the engine refuses.
+pub async fn order_prints_since(
+    tx: &mut Tx,
+    connector: &ConnectorId,
+    manifests: u32,
+    since: i64,
+) -> Result<(i64, Vec<u64>), StoreError> {
+    let row = sqlx::query("select coalesce(max(blob), 0) as last from held_blob")
+        .fetch_one(&mut **tx)
+        .await?;
+    let last: i64 = row.try_get("last")?;
+    if last <= since {
+        return Ok((since, Vec::new()));
+    }
+    let rows = sqlx::query(
+        "select order_print from held where blob > $1 and connector = $2 and manifests = $3 \
+         and order_print is not null",
+    )
+    .bind(since)
+    .bind(connector.as_str())
+    .bind(i64::from(manifests))
+    .fetch_all(&mut **tx)
+    .await?;
+    let mut prints = Vec::with_capacity(rows.len());
+    for row in rows {
+        prints.push(row.try_get::<i64, _>("order_print")?.cast_unsigned());
+    }
+    Ok((last, prints))
+}
+
+/// Messages that were held under other manifests than these.
+///
+/// # Errors
+/// [`StoreError`] where the engine refuses or a row is damaged.
+pub async fn of_other_manifests(
+    tx: &mut Tx,
+    connector: &ConnectorId,
+    manifests: u32,
+) -> Result<Vec<Held>, StoreError> {
+    let rows =
+        sqlx::query("select * from held where connector = $1 and manifests <> $2 order by blob")
+            .bind(connector.as_str())
+            .bind(i64::from(manifests))
+            .fetch_all(&mut **tx)
+            .await?;
+    with_values(tx, &rows).await
 }
 
 /// Takes a message out, since it was applied, ignored or found to be a duplicate.

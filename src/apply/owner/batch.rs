@@ -17,25 +17,26 @@ use crate::orders::late::events_of;
 use crate::orders::resolve::{Context, FirstEvents, Unread, probably_needed, resolve};
 use crate::orders::segment;
 use crate::orders::shard::Shard;
-use crate::store::held::{ToHold, hold};
+use crate::store::held::{hold, which};
 use crate::store::outcomes::{Tallies, Tally, add};
 use crate::store::{Tx, segments};
 
 use super::decode::{Decoded, decode, raw_of};
+use super::held::{Again, digests_of};
 use super::write::Progress;
 use super::{Cuts, Owner, Step};
-use crate::apply::engine::EngineError;
+use crate::apply::engine::{Engine, EngineError};
 use crate::apply::{Outcome, event, release, snapshot};
 
 /// A batch of messages with what they mean: from the log or from handoff.
-struct Work {
-    raws: Arc<dyn Fn(usize) -> RawMessage + Send + Sync>,
+pub(super) struct Work {
+    pub(super) raws: Arc<dyn Fn(usize) -> RawMessage + Send + Sync>,
     /// Feed and append time of each message, cheaper than the whole message.
     origins: Vec<(FeedId, Moment)>,
-    orders: Vec<Incoming>,
-    events: Vec<(usize, Box<Event>)>,
+    pub(super) orders: Vec<Incoming>,
+    pub(super) events: Vec<(usize, Box<Event>)>,
     ignored: Vec<usize>,
-    held: Vec<(usize, HoldReason)>,
+    pub(super) held: Vec<(usize, HoldReason)>,
     /// (from partition, batch) of the handoff that this is.
     handoff: Option<(u32, u64)>,
     progress: Progress,
@@ -149,37 +150,39 @@ impl Owner {
             self.first_events(&needed, &mut firsts).await?;
         }
         let work = Arc::new(work);
-        let effects = self.resolve(&work, &mut firsts).await?;
-        let cuts = self.cuts.clone();
-        let Some(mut tx) = self.begin().await? else { return Ok(Step::Lost) };
-        let effects = if cuts == self.cuts {
-            effects
-        } else {
-            tx.rollback().await?;
-            let again = self.resolve(&work, &mut firsts).await?;
+        loop {
             let cuts = self.cuts.clone();
-            let Some(begun) = self.begin().await? else { return Ok(Step::Lost) };
-            if cuts != self.cuts {
-                begun.rollback().await?;
-                return Ok(Step::Worked(0));
+            let mut again = self.held_again(&work).await?;
+            let mut effects = self.resolve(&work, &again, &mut firsts).await?;
+            while again.add_behind(&work, &effects) {
+                effects = self.resolve(&work, &again, &mut firsts).await?;
             }
-            tx = begun;
-            again
-        };
-        self.write_and_commit(tx, &work, effects).await
+            let Some(mut tx) = self.begin().await? else { return Ok(Step::Lost) };
+            // What was looked at before must still be so under the batch's own transaction.
+            if cuts == self.cuts && self.lies_held_as(&mut tx, &work, &again).await? {
+                return self.write_and_commit(tx, &work, effects, &again).await;
+            }
+            tx.rollback().await?;
+        }
     }
 
     async fn resolve(
         &self,
         work: &Arc<Work>,
+        again: &Again,
         firsts: &mut FirstEvents,
     ) -> Result<Effects, EngineError> {
         let Some(shard) = &self.shard else { return Ok(Effects::default()) };
+        let others = again.without(&work.orders).map(Arc::new);
         loop {
             let (shard, work) = (Arc::clone(shard), Arc::clone(work));
+            let others = others.clone();
             let (engine, cuts) = (Arc::clone(&self.engine), self.cuts.clone());
             let known = std::mem::take(firsts);
-            let resolving = move || resolve_batch(&shard, &engine, &cuts, &work, known);
+            let resolving = move || {
+                let orders = others.as_deref().unwrap_or(&work.orders);
+                resolve_batch((&shard, &engine, &cuts), &work, orders, known)
+            };
             let (outcome, known) = tokio::task::spawn_blocking(resolving).await?;
             *firsts = known;
             match outcome {
@@ -194,19 +197,18 @@ impl Owner {
         mut tx: Tx,
         work: &Work,
         mut effects: Effects,
+        again: &Again,
     ) -> Result<Step, EngineError> {
         let mut fates = vec![Fate::Held; work.origins.len()];
         let mut held = work.held.clone();
         held.append(&mut effects.held);
         let orders = effects.fates.iter().copied();
         let ignored = work.ignored.iter().map(|index| (*index, Fate::Ignored));
-        for (index, fate) in orders.chain(ignored) {
+        let again = again.duplicates.iter().map(|index| (*index, Fate::Duplicate));
+        for (index, fate) in orders.chain(ignored).chain(again) {
             set(&mut fates, index, fate);
         }
-        for (index, event) in &work.events {
-            let fate = self.apply_event(&mut tx, event, &mut held, *index).await?;
-            set(&mut fates, *index, fate);
-        }
+        self.apply_events(&mut tx, work, &mut held, &mut fates).await?;
         self.hold(&mut tx, work, held, &mut fates).await?;
         if let Some((from, batch)) = work.handoff {
             segments::delete_handoff(&mut tx, &self.key, from, batch).await?;
@@ -248,6 +250,41 @@ impl Owner {
         Ok(())
     }
 
+    /// Applies what is no order event, but for what lies held already.
+    async fn apply_events(
+        &self,
+        tx: &mut Tx,
+        work: &Work,
+        held: &mut Vec<(usize, HoldReason)>,
+        fates: &mut [Fate],
+    ) -> Result<(), EngineError> {
+        if work.events.is_empty() {
+            return Ok(());
+        }
+        let digests = digests_of(work);
+        let of_events: Vec<_> =
+            work.events.iter().filter_map(|(index, _)| digests.get(index)).copied().collect();
+        let mut lying = which(tx, &self.connector, &of_events).await?;
+        let mut before = 0;
+        for (index, event) in &work.events {
+            // What the batch itself held before this event lies held too.
+            while let Some((earlier, _)) = work.held.get(before).filter(|(held, _)| held < index) {
+                lying.extend(digests.get(earlier));
+                before += 1;
+            }
+            let own = digests.get(index).copied().unwrap_or_default();
+            let mut fate = Fate::Duplicate;
+            if !lying.contains(&own) {
+                fate = self.apply_event(tx, event, held, *index).await?;
+            }
+            if fate == Fate::Held {
+                lying.insert(own);
+            }
+            set(fates, *index, fate);
+        }
+        Ok(())
+    }
+
     async fn apply_event(
         &self,
         tx: &mut Tx,
@@ -281,7 +318,7 @@ impl Owner {
         let mut messages = Vec::with_capacity(held.len());
         let mut indices = Vec::with_capacity(held.len());
         for (index, reason) in held {
-            messages.push(to_hold(&self.key.topic, (work.raws)(index), reason));
+            messages.push(self.to_hold((work.raws)(index), reason));
             indices.push(index);
         }
         for (index, is_new) in indices.iter().zip(hold(tx, &self.connector, &messages).await?) {
@@ -291,25 +328,10 @@ impl Owner {
     }
 }
 
-pub(super) fn to_hold(topic: &str, raw: RawMessage, reason: HoldReason) -> ToHold {
-    ToHold {
-        digest: Sha256::digest(&raw.bytes).into(),
-        reason,
-        feed: raw.feed,
-        header_digest: raw.header_digest,
-        topic: topic.to_owned(),
-        partition: raw.partition,
-        offset: raw.offset,
-        received_at: raw.received_at,
-        value: raw.bytes,
-    }
-}
-
 fn resolve_batch(
-    shard: &Shard,
-    engine: &crate::apply::engine::Engine,
-    cuts: &Cuts,
+    (shard, engine, cuts): (&Shard, &Engine, &Cuts),
     work: &Work,
+    orders: &[Incoming],
     firsts: FirstEvents,
 ) -> (Result<Effects, Unread>, FirstEvents) {
     let raw_of = |index: usize| (work.raws)(index);
@@ -319,7 +341,7 @@ fn resolve_batch(
         raw_of: &raw_of,
         is_handoff: work.handoff.is_some(),
     };
-    (resolve(shard, &context, &firsts, &work.orders), firsts)
+    (resolve(shard, &context, &firsts, orders), firsts)
 }
 
 /// Takes the leading items below `end` and renumbers them.

@@ -21,7 +21,7 @@ use crate::store::held::hold;
 use crate::store::outcomes::{Tallies, add};
 use crate::store::segments::{self, SegmentKind, StoredSegment};
 
-use super::batch::{tally_fate, to_hold};
+use super::batch::tally_fate;
 use super::{Owner, Step};
 use crate::apply::day::read_day;
 use crate::apply::engine::EngineError;
@@ -225,7 +225,7 @@ impl Owner {
             match reason {
                 Some(reason) => {
                     origins.push((raw.feed.clone(), raw.received_at));
-                    to_be_held.push(to_hold(&self.key.topic, raw, reason));
+                    to_be_held.push(self.to_hold(raw, reason));
                 }
                 None => move_one(raw.feed, raw.received_at, fate),
             }

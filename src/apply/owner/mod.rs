@@ -6,9 +6,12 @@
 mod batch;
 mod close;
 mod decode;
+mod held;
 mod late;
 mod load;
 mod merge;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use std::collections::HashMap;
@@ -22,6 +25,7 @@ use crate::store::Tx;
 use crate::store::positions::{Claim, PartitionKey, claim, release, swap};
 use crate::store::{levy, segments};
 
+use self::held::HeldOrders;
 use super::engine::{Engine, EngineError, connector_of};
 
 /// Cut of each frozen period of the partition's platform.
@@ -48,6 +52,7 @@ pub struct Owner {
     claim: Claim,
     shard: Option<Arc<Shard>>,
     cuts: Cuts,
+    held: HeldOrders,
     late_waiting: bool,
     late_run_at: Moment,
     early_left_until: Option<Day>,
@@ -84,6 +89,7 @@ impl Owner {
             claim: claimed,
             shard: None,
             cuts: Cuts::new(),
+            held: HeldOrders::default(),
             late_waiting: false,
             early_left_until: None,
         };

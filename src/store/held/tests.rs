@@ -20,6 +20,8 @@ fn message(number: u64, value: &[u8]) -> ToHold {
         partition: 0,
         offset: number,
         received_at: Moment::from_ms(1_000),
+        manifests: 1,
+        order_print: None,
         value: value.to_vec(),
     }
 }
