@@ -13,7 +13,7 @@ use crate::store::case_evidence::{WantsEvidence, cases_wanting_evidence, put_evi
 use crate::store::positions::{PartitionKey, progress};
 use crate::store::{Tx, roster};
 
-use super::day::read_day;
+use super::day::orders_of_riders;
 use super::engine::{Engine, EngineError, topic_of};
 
 /// Riders whose orders of one platform and day are wanted.
@@ -101,8 +101,9 @@ async fn orders_of(
     let mut candidates = Vec::new();
     for (partition, ..) in progress(tx, &topic).await? {
         let key = PartitionKey { topic: topic.clone(), partition };
-        let whole = read_day(tx, &key, day).await?.day;
-        for order in whole.orders_of(workers, platform) {
+        let found = orders_of_riders(tx, &key, day, workers, platform).await?;
+        tracing::debug!(%day, partition, chunks = found.chunks_read, "evidence read");
+        for order in found.orders {
             candidates.extend(candidates_of(&order, platform, workers));
         }
     }

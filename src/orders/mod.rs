@@ -15,6 +15,7 @@ pub mod index;
 mod known;
 pub mod late;
 pub mod order;
+pub mod part;
 pub mod resolve;
 pub mod seal;
 pub mod segment;

@@ -228,6 +228,32 @@ pub async fn sizes(
     Ok(sizes)
 }
 
+/// The first bytes of every segment of a kind and day, by first ordinal and batch.
+///
+/// # Errors
+/// [`StoreError::Sql`] where the engine refuses.
+pub async fn beginnings(
+    tx: &mut Tx,
+    key: &PartitionKey,
+    kind: SegmentKind,
+    day: Day,
+    bytes_max: usize,
+) -> Result<Vec<Vec<u8>>, StoreError> {
+    let rows = sqlx::query(
+        "select substr(bytes, 1, $5) as beginning from segment \
+         where topic = $1 and partition = $2 and day = $3 and kind = $4 \
+         order by first_ordinal, batch",
+    )
+    .bind(&key.topic)
+    .bind(i64::from(key.partition))
+    .bind(i64::from(day.epoch_days()))
+    .bind(kind.code())
+    .bind(i64::try_from(bytes_max).unwrap_or(i64::MAX))
+    .fetch_all(&mut **tx)
+    .await?;
+    rows.iter().map(|row| Ok(row.try_get("beginning")?)).collect()
+}
+
 /// One segment by its key.
 ///
 /// # Errors
