@@ -152,7 +152,8 @@ async fn run(
             }
         };
         match step {
-            Step::Idle => return Ok((owner, messages)),
+            // Whoever it waits for works in the same round, or did before it left this much.
+            Step::Idle | Step::Waits => return Ok((owner, messages)),
             Step::Worked(count) => {
                 messages += count;
                 progress.fetch_add(count, Ordering::Relaxed);

@@ -396,6 +396,22 @@ pub async fn waiting_handoff(
     Ok(Some((from, uint(row.try_get("batch")?), row.try_get("bytes")?)))
 }
 
+/// How many bytes wait for a partition.
+///
+/// # Errors
+/// [`StoreError::Sql`] where the engine refuses.
+pub async fn handoff_bytes(tx: &mut Tx, to: &PartitionKey) -> Result<u64, StoreError> {
+    let row = sqlx::query(
+        "select cast(coalesce(sum(length(bytes)), 0) as bigint) as bytes from handoff \
+         where topic = $1 and to_partition = $2",
+    )
+    .bind(&to.topic)
+    .bind(i64::from(to.partition))
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(uint(row.try_get("bytes")?))
+}
+
 /// Deletes exactly the handoff that was read.
 ///
 /// # Errors

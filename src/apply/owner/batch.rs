@@ -61,8 +61,13 @@ impl Owner {
         for pair in bounds.windows(2) {
             let [start, end] = *pair else { continue };
             let work = self.work(&batch, &mut rest, start, end);
-            if self.commit(work).await? == Step::Lost {
-                return Ok(Step::Lost);
+            match self.commit(work).await? {
+                Step::Worked(_) => {}
+                // What came before it in the log is committed; the rest is read again.
+                Step::Waits if start > 0 => {
+                    return Ok(Step::Worked(u64::try_from(start).unwrap_or(u64::MAX)));
+                }
+                stopped @ (Step::Waits | Step::Idle | Step::Lost) => return Ok(stopped),
             }
         }
         Ok(Step::Worked(u64::try_from(total).unwrap_or(u64::MAX)))
@@ -199,6 +204,10 @@ impl Owner {
         mut effects: Effects,
         again: &Again,
     ) -> Result<Step, EngineError> {
+        if self.is_handoff_full(&mut tx, &effects).await? {
+            tx.rollback().await?;
+            return Ok(Step::Waits);
+        }
         let mut fates = vec![Fate::Held; work.origins.len()];
         let mut held = work.held.clone();
         held.append(&mut effects.held);

@@ -150,11 +150,11 @@ impl Bench {
     }
 }
 
-/// Lets an owner work until it has nothing to do.
+/// Lets an owner work until it has nothing to do, or waits for another.
 pub(super) async fn work(owner: &mut Owner) {
     loop {
         match owner.step().await.unwrap() {
-            Step::Idle => return,
+            Step::Idle | Step::Waits => return,
             Step::Worked(_) => {}
             Step::Lost => panic!("nobody else works on the partition"),
         }

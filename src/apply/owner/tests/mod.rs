@@ -1,4 +1,5 @@
 //! One owner, or a few, against a real database and the log in memory.
 
 mod bench;
+mod handoff;
 mod held_again;
