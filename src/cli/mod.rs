@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use self::options::{Command, ConnectorCommand, HeldCommand, Options, SchemaCommand};
+use self::options::{Command, ConnectorCommand, HeldCommand, LogCommand, Options, SchemaCommand};
 use crate::domain::ids::ConnectorId;
 use crate::domain::time::Moment;
 use crate::hub::{Arrived, Hub, HubError};
@@ -125,6 +125,7 @@ async fn run(options: Options) -> Result<ExitCode, CliError> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Held(held) => held_command(&folders, held).await,
+        Command::Log(LogCommand::Trim(asked)) => operate::trim(&folders, &asked).await,
         Command::Connector(ConnectorCommand::Check) => check::connectors(&folders.connectors),
         Command::Schema(SchemaCommand::Check) => {
             let report = check_compatibility(&folders.schemas)?;

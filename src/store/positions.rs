@@ -196,6 +196,27 @@ pub async fn progress(tx: &mut Tx, topic: &str) -> Result<Vec<(u32, u64, Moment)
     Ok(progress)
 }
 
+/// Up to which position each partition's messages are needed no more, since everything that is to
+/// come of them is in the database. The one place that says so: whoever else comes to read the log
+/// (a cursor of publishing, for one) lowers the bound here.
+///
+/// # Errors
+/// [`StoreError::Sql`] where the engine refuses.
+pub async fn done_with(tx: &mut Tx) -> Result<Vec<(PartitionKey, u64)>, StoreError> {
+    let rows =
+        sqlx::query("select topic, partition, next_offset from position order by topic, partition")
+            .fetch_all(&mut **tx)
+            .await?;
+    let mut bounds = Vec::with_capacity(rows.len());
+    for row in rows {
+        let partition: i64 = row.try_get("partition")?;
+        let partition = u32::try_from(partition).unwrap_or(u32::MAX);
+        let key = PartitionKey { topic: row.try_get("topic")?, partition };
+        bounds.push((key, uint(row.try_get("next_offset")?)));
+    }
+    Ok(bounds)
+}
+
 /// All topics with their number of partitions.
 ///
 /// # Errors
