@@ -5,7 +5,7 @@ use futures_util::future::BoxFuture;
 
 use crate::intake::http::{OutcomeCounts, Outcomes};
 use crate::log::Appended;
-use crate::store::outcomes::batches_over;
+use crate::store::outcomes::{batches_over, runs};
 use crate::store::positions::PartitionKey;
 use crate::store::{Database, StoreError};
 
@@ -59,15 +59,6 @@ fn add_letters(
         at = end;
     }
     known
-}
-
-/// `A3D1` as (letter, length).
-fn runs(text: &[u8]) -> impl Iterator<Item = (u8, u64)> + '_ {
-    let starts = text.chunk_by(|_, next| next.is_ascii_digit());
-    starts.filter_map(|run| {
-        let (letter, digits) = run.split_first()?;
-        Some((*letter, std::str::from_utf8(digits).ok()?.parse().ok()?))
-    })
 }
 
 #[cfg(test)]

@@ -188,6 +188,15 @@ pub async fn batches_over(
     Ok(batches)
 }
 
+/// Outcomes `A3D1` as (letter, length).
+pub fn runs(text: &[u8]) -> impl Iterator<Item = (u8, u64)> + '_ {
+    let starts = text.chunk_by(|_, next| next.is_ascii_digit());
+    starts.filter_map(|run| {
+        let (letter, digits) = run.split_first()?;
+        Some((*letter, std::str::from_utf8(digits).ok()?.parse().ok()?))
+    })
+}
+
 /// Position at which a batch began.
 ///
 /// # Errors

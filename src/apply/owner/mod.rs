@@ -13,6 +13,7 @@ mod load;
 mod merge;
 #[cfg(test)]
 mod tests;
+mod trace;
 mod write;
 
 use std::collections::HashMap;

@@ -3,3 +3,4 @@
 mod bench;
 mod handoff;
 mod held_again;
+mod taken_back;
