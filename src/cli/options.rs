@@ -218,7 +218,7 @@ pub(super) struct Trim {
     /// said.
     #[arg(long)]
     pub(super) retention_hours: Option<u32>,
-    /// Keep so many bytes at most; 8 GiB where it is not said.
+    /// Let the file use so many bytes at most; 8 GiB where it is not said.
     #[arg(long)]
     pub(super) bytes_max: Option<u64>,
 }

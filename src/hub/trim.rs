@@ -1,4 +1,5 @@
-//! Trimming the embedded log: what is applied, and older or more than the limits permit.
+//! Trimming the embedded log: what is applied and of no open day, where it is older or more than
+//! the limits permit.
 
 use super::{Hub, HubError};
 use crate::log::embedded::{Retention, TrimBound, Trimmed};
@@ -13,7 +14,7 @@ impl Hub {
         self.trim_log_to(self.retention).await
     }
 
-    /// Trims the log to these limits, never what is not applied.
+    /// Trims the log to these limits, never what is not applied or of an open day.
     ///
     /// # Errors
     /// As [`Hub::trim_log`].

@@ -22,9 +22,12 @@ fn what_is_applied_goes_and_what_is_not_stays() {
     assert_eq!(dropped(&hub.done(&TRIM_ALL)), 0, "nothing is applied yet");
 
     hub.done(&["process"]);
+    hub.done(&["seal", "--until", "2026-07-31"]);
     let before = hub.export(&folder.path("before"));
     let received = before["messages"]["received"].as_u64().unwrap();
-    assert_eq!(dropped(&hub.done(&TRIM_ALL)), received);
+    // What was old went when it was processed; now the rest does.
+    let last = dropped(&hub.done(&TRIM_ALL));
+    assert!((1..received).contains(&last), "{last} of {received} records");
     assert_eq!(dropped(&hub.done(&TRIM_ALL)), 0);
 
     // What comes after it is read and applied as if nothing had gone.

@@ -3,4 +3,5 @@
 mod bench;
 mod handoff;
 mod held_again;
+mod log_bound;
 mod taken_back;
