@@ -326,19 +326,23 @@ pub async fn by_reason(tx: &mut Tx) -> Result<BTreeMap<String, u64>, StoreError>
     Ok(reasons)
 }
 
-/// The messages of rows, each with its bytes; a blob is read once.
+/// The messages of rows, in their order, each with its bytes; a blob is read once.
 async fn with_values(tx: &mut Tx, rows: &[AnyRow]) -> Result<Vec<Held>, StoreError> {
-    let mut blobs = blob::Blobs::default();
-    let mut messages = Vec::with_capacity(rows.len());
-    for row in rows {
+    let mut places = Vec::with_capacity(rows.len());
+    for (number, row) in rows.iter().enumerate() {
         let place = Place {
             blob: row.try_get("blob")?,
             first_byte: uint(row.try_get("first_byte")?),
             bytes: uint(row.try_get("bytes")?),
         };
-        messages.push(held(row, blobs.value(tx, place).await?)?);
+        places.push((place, number));
     }
-    Ok(messages)
+    places.sort_unstable_by_key(|(place, _)| place.blob);
+    let (mut blobs, mut values) = (blob::Blobs::default(), BTreeMap::new());
+    for (place, number) in places {
+        values.insert(number, blobs.value(tx, place).await?);
+    }
+    rows.iter().zip(values.into_values()).map(|(row, value)| held(row, value)).collect()
 }
 
 fn damaged(detail: String) -> StoreError {
