@@ -318,7 +318,7 @@ impl Owner {
 
     /// Writes held messages; those that are held already are duplicates.
     async fn hold(
-        &self,
+        &mut self,
         tx: &mut Tx,
         work: &Work,
         held: Vec<(usize, HoldReason)>,
@@ -330,6 +330,7 @@ impl Owner {
             messages.push(self.to_hold((work.raws)(index), reason));
             indices.push(index);
         }
+        self.held.remember(&messages);
         for (index, is_new) in indices.iter().zip(hold(tx, &self.connector, &messages).await?) {
             set(fates, *index, if is_new { Fate::Held } else { Fate::Duplicate });
         }

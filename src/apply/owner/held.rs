@@ -1,4 +1,4 @@
-//! Messages that come again while they lie held: a duplicate, whatever became of their reason since.
+//! Messages that come again while they lie held: a duplicate, whatever became of the reason.
 //!
 //! The owner keeps the fingerprints of the orders that held messages of its connector are of. Only
 //! an event of such an order has its bytes hashed and looked up, before the batch is resolved and
@@ -28,6 +28,14 @@ pub(super) struct HeldOrders {
     /// Held messages up to this number are in.
     since: i64,
     prints: ByFingerprint<()>,
+}
+
+impl HeldOrders {
+    /// Remembers what is about to be held, so that the next batch need not find it new.
+    pub(super) fn remember(&mut self, messages: &[ToHold]) {
+        let prints = messages.iter().filter_map(|held| held.order_print);
+        self.prints.extend(prints.map(|print| (print, ())));
+    }
 }
 
 /// What a batch finds to lie held already.

@@ -114,6 +114,32 @@ async fn a_held_conflict_stays_one_within_its_batch() {
     assert_eq!(bench.held().await, [("order.same_id_other_content".to_owned(), 1)]);
 }
 
+/// Another rider 30 hours before the acceptance is none of this order's; after one 20 hours before
+/// it, he would be. What lies held stays so, within a batch and over several.
+#[tokio::test]
+async fn a_held_conflict_stays_one_whatever_its_order_has_learnt_since() {
+    let values = [
+        accepted("1", 7, july(3, 600)).bytes(),
+        accepted("1", 8, july(2, 240)).bytes(),
+        accepted("1", 9, july(2, 840)).bytes(),
+        accepted("1", 8, july(2, 240)).bytes(),
+    ];
+    for in_one_batch in [true, false] {
+        let bench = Bench::new("meituan", 1).await;
+        let mut owner = bench.owner(0).await;
+        for value in &values {
+            bench.append((0, "orders"), july(3, 700), std::slice::from_ref(value)).await;
+            if !in_one_batch {
+                work(&mut owner).await;
+            }
+        }
+        work(&mut owner).await;
+        assert_eq!(bench.tally().await, tally(4, 2, 1, 1), "{in_one_batch}");
+        let held = [("order.same_id_other_content".to_owned(), 1)];
+        assert_eq!(bench.held().await, held, "{in_one_batch}");
+    }
+}
+
 #[tokio::test]
 async fn what_is_no_order_stays_held_too() {
     let declared = |number: u32| {
