@@ -116,6 +116,24 @@ fn a_duplicate_tells_who_the_rider_was() {
     }
 }
 
+/// A completion without its rider, and the same with him, neither with the acceptance: then there
+/// is a rider, and another one an hour later is a reassignment instead of a disagreement.
+#[test]
+fn a_duplicate_without_acceptance_tells_who_the_rider_was_too() {
+    let mut book = Book::new();
+    let noon = day("2026-07-20").start().plus_ms(12 * HOUR_MS);
+    let nobody = OrderEvent { worker: None, ..accepted("7", 1, noon, 150_102) };
+    let completed = bare("7", OrderKind::Completed, noon.plus_ms(2 * HOUR_MS));
+    let by_rider = OrderEvent { worker: Some(WorkerToken(1)), ..completed.clone() };
+    tell(&mut book, nobody, noon);
+    assert_eq!(tell(&mut book, completed, noon), Fate::Applied);
+    assert_eq!(tell(&mut book, by_rider, noon), Fate::Duplicate);
+    book.rebuild();
+    let other = accepted("7", 2, noon.plus_ms(HOUR_MS), 150_102);
+    assert_eq!(tell(&mut book, other, noon), Fate::Applied);
+    assert_eq!(total(&book), 1);
+}
+
 /// A void without acceptance two days after a completion without acceptance. Previously the late
 /// run wrote the tombstone to the day of the void and so closed a day that was open.
 #[test]
