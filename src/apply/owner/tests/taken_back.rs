@@ -52,12 +52,15 @@ async fn a_message_that_was_held_is_not_taken_for_the_orders_first() {
     let wrong_county = Order { county: 150_999, ..accepted("X", 7, at) };
     let right = Order { at: july(6, 601), ..accepted("X", 7, at) };
     let completed = Order { status: 40, accepted_at: None, at: july(6, 640), ..right };
-    let bench = told(&[wrong_county, right, completed]).await;
+    // A duplicate at its time, which stays one.
+    let again = Order { at: july(6, 602), ..right };
+    let bench = told(&[wrong_county, right, again, completed]).await;
     let held = bench.held().await;
     let expected = [("county.unknown", 2), ("order.same_id_other_day", 3)];
     assert_eq!(held, expected.map(|(reason, offset)| (reason.to_owned(), offset)));
     // X, A, B, C and the completion, which says nothing of a day.
-    assert_eq!(bench.tally().await, Tally { received: 7, applied: 5, held: 2, ..Tally::default() });
+    let expected = Tally { received: 8, applied: 5, duplicate: 1, held: 2, ..Tally::default() };
+    assert_eq!(bench.tally().await, expected);
     assert_eq!(bench.counted().await, 4);
 }
 
