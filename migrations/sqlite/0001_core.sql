@@ -95,9 +95,18 @@ create table order_count (
     primary key (platform, line, day, county, rule, basis, partition, after_cut)
 ) without rowid;
 
+-- The bytes of the messages that one batch held, one after another, as one zstd frame. Numbers are
+-- never given again: what was held since a number is what has a greater one.
+create table held_blob (
+    blob      integer primary key autoincrement,
+    raw_bytes bigint not null,
+    bytes     blob   not null
+);
+
+-- A held message; its bytes are `bytes` long from `first_byte` on in its blob.
 create table held (
-    connector     text   not null,
     digest        blob   not null,
+    connector     text   not null,
     reason        text   not null,
     detail        text   not null,
     waits_for     text,
@@ -107,9 +116,15 @@ create table held (
     partition     bigint not null,
     offset        bigint not null,
     received_at   bigint not null,
-    value         blob   not null,
-    primary key (connector, digest)
-);
+    -- The manifests that read it, and the fingerprint of the order that they route it by.
+    manifests     bigint not null,
+    order_print   bigint,
+    blob          bigint not null,
+    first_byte    bigint not null,
+    bytes         bigint not null,
+    primary key (digest, connector)
+) without rowid;
+create index held_in_blob on held (blob);
 create index held_waiting on held (waits_for, received_at, topic, partition, offset)
     where waits_for is not null;
 

@@ -30,6 +30,9 @@ pub struct ApplySettings {
     pub early_segments_done_min: usize,
     /// How often late events are run, by the partition's clock.
     pub late_run_every_ms: i64,
+    /// Where more than so many bytes wait for another partition, a batch that would leave more
+    /// does not commit until that one's owner has drained them.
+    pub handoff_bytes_max: u64,
 }
 
 impl Default for ApplySettings {
@@ -41,6 +44,7 @@ impl Default for ApplySettings {
             merge_rows_max: 32_768,
             early_segments_done_min: 32,
             late_run_every_ms: 3_600_000,
+            handoff_bytes_max: 64 << 20,
         }
     }
 }

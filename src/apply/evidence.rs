@@ -8,14 +8,12 @@ use crate::domain::event::OrderKind;
 use crate::domain::ids::{PlatformId, WorkerToken};
 use crate::domain::time::{Day, Moment};
 use crate::orders::order::Order;
-use crate::orders::seal::OpenDay;
-use crate::orders::segment::decode;
 use crate::policy::Basis;
 use crate::store::case_evidence::{WantsEvidence, cases_wanting_evidence, put_evidence};
 use crate::store::positions::{PartitionKey, progress};
-use crate::store::segments::{self, SegmentKind};
 use crate::store::{Tx, roster};
 
+use super::day::orders_of_riders;
 use super::engine::{Engine, EngineError, topic_of};
 
 /// Riders whose orders of one platform and day are wanted.
@@ -103,16 +101,9 @@ async fn orders_of(
     let mut candidates = Vec::new();
     for (partition, ..) in progress(tx, &topic).await? {
         let key = PartitionKey { topic: topic.clone(), partition };
-        let mut whole = OpenDay::default();
-        for kind in [SegmentKind::Sealed, SegmentKind::Base] {
-            for segment in segments::of_kind(tx, &key, kind, Some(day)).await? {
-                whole.add_base(&decode(&segment.bytes)?.1);
-            }
-        }
-        for segment in segments::of_kind(tx, &key, SegmentKind::Delta, Some(day)).await? {
-            whole.add_delta(&decode(&segment.bytes)?.1);
-        }
-        for order in whole.orders_of(workers, platform) {
+        let found = orders_of_riders(tx, &key, day, workers, platform).await?;
+        tracing::debug!(%day, partition, chunks = found.chunks_read, "evidence read");
+        for order in found.orders {
             candidates.extend(candidates_of(&order, platform, workers));
         }
     }

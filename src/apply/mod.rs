@@ -9,6 +9,7 @@ mod booking;
 mod case_event;
 mod case_records;
 mod content;
+mod day;
 pub mod engine;
 pub mod enrolment;
 pub mod event;

@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 failed or something does not close, 2 wrong arguments.
 #![expect(clippy::print_stdout, reason = "the command line prints its results")]
 
+mod check;
 mod demo;
 mod operate;
 mod options;
@@ -13,11 +14,10 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use self::options::{Command, ConnectorCommand, HeldCommand, Options, SchemaCommand};
+use self::options::{Command, ConnectorCommand, HeldCommand, LogCommand, Options, SchemaCommand};
 use crate::domain::ids::ConnectorId;
 use crate::domain::time::Moment;
 use crate::hub::{Arrived, Hub, HubError};
-use crate::normalize::Connectors;
 use crate::schema::gate::check_compatibility;
 use crate::serve::ServeError;
 use crate::serve::export::export;
@@ -125,13 +125,8 @@ async fn run(options: Options) -> Result<ExitCode, CliError> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Held(held) => held_command(&folders, held).await,
-        Command::Connector(ConnectorCommand::Check) => {
-            let connectors = Connectors::load(&folders.connectors)?;
-            for manifest in connectors.iter() {
-                println!("{}: {} feeds", manifest.name(), manifest.feeds().len());
-            }
-            Ok(ExitCode::SUCCESS)
-        }
+        Command::Log(LogCommand::Trim(asked)) => operate::trim(&folders, &asked).await,
+        Command::Connector(ConnectorCommand::Check) => check::connectors(&folders.connectors),
         Command::Schema(SchemaCommand::Check) => {
             let report = check_compatibility(&folders.schemas)?;
             print!("{}", show::compatibility(&report));
@@ -172,13 +167,16 @@ async fn held_command(
         }
         HeldCommand::Show { digest } => {
             let mut tx = hub.database().snapshot().await?;
-            let all = crate::store::held::list(&mut tx, None, u32::MAX).await?;
-            let found = all.iter().filter(|held| show::digest(held).starts_with(&digest));
-            let texts: Vec<_> = found.map(show::held).collect();
-            if texts.is_empty() {
+            let unknown = || {
                 let expected = "the digest of a held message (see zhibao held list)";
-                return Err(CliError::Argument { what: "digest", expected, found: digest });
+                CliError::Argument { what: "digest", expected, found: digest.clone() }
+            };
+            let (first, last) = show::digests_of(&digest).ok_or_else(unknown)?;
+            let found = crate::store::held::between(&mut tx, &first, &last).await?;
+            if found.is_empty() {
+                return Err(unknown());
             }
+            let texts: Vec<_> = found.iter().map(show::held).collect();
             println!("{}", texts.join("\n\n"));
         }
         HeldCommand::Recycle(asked) => {

@@ -1,11 +1,12 @@
-//! An operator's commands on a hub: replay a folder, seal days, freeze a month, attach evidence.
+//! An operator's commands on a hub: replay a folder, seal days, freeze a month, attach evidence,
+//! trim the log.
 
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use super::options::{Folders, Freeze, Replay, Seal};
+use super::options::{Folders, Freeze, Replay, Seal, Trim};
 use super::{CliError, progress};
 use crate::hub::{Hub, HubError, arrivals};
 use crate::levy::LevyPeriod;
@@ -66,6 +67,21 @@ pub(super) async fn evidence(folders: &Folders) -> Result<ExitCode, CliError> {
     let mut hub = Hub::open(&folders.settings()).await?;
     let as_of = hub.applied_until().await?.plus_ms(1);
     println!("{} cases", hub.attach_evidence(as_of).await?);
+    hub.close().await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Drops from the log what is applied and over the limits.
+pub(super) async fn trim(folders: &Folders, asked: &Trim) -> Result<ExitCode, CliError> {
+    let settings = folders.settings();
+    let mut retention = settings.retention;
+    if let Some(hours) = asked.retention_hours {
+        retention.log_retention_ms = i64::from(hours) * 3_600_000;
+    }
+    retention.log_bytes_max = asked.bytes_max.unwrap_or(retention.log_bytes_max);
+    let hub = Hub::open(&settings).await?;
+    let trimmed = hub.trim_log_to(retention).await?;
+    println!("{} records dropped, {} bytes", trimmed.records, trimmed.bytes);
     hub.close().await?;
     Ok(ExitCode::SUCCESS)
 }

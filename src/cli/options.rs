@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::apply::engine::ApplySettings;
 use crate::domain::time::{Day, Month};
 use crate::hub::HubSettings;
+use crate::log::embedded::Retention;
 
 /// 职保: the integration hub of occupational-injury protection for gig workers.
 #[derive(Debug, Parser)]
@@ -43,6 +44,7 @@ impl Folders {
             connectors: self.connectors.clone(),
             policy: self.policy.clone(),
             apply: ApplySettings::default(),
+            retention: Retention::default(),
         }
     }
 }
@@ -73,6 +75,9 @@ pub(super) enum Command {
     /// Messages that could not be applied, or not yet.
     #[command(subcommand)]
     Held(HeldCommand),
+    /// The embedded log.
+    #[command(subcommand)]
+    Log(LogCommand),
     /// Manifests of counterparties.
     #[command(subcommand)]
     Connector(ConnectorCommand),
@@ -202,8 +207,26 @@ pub(super) struct HeldFilter {
 }
 
 #[derive(Debug, Subcommand)]
+pub(super) enum LogCommand {
+    /// Drop messages that are applied, where they are older or more than the limits permit.
+    Trim(Trim),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Trim {
+    /// Keep messages so many hours, counted back from the last arrival; 7 days where it is not
+    /// said.
+    #[arg(long)]
+    pub(super) retention_hours: Option<u32>,
+    /// Let the file use so many bytes at most; 8 GiB where it is not said.
+    #[arg(long)]
+    pub(super) bytes_max: Option<u64>,
+}
+
+#[derive(Debug, Subcommand)]
 pub(super) enum ConnectorCommand {
-    /// Compile every manifest; name file, line and field of what is wrong.
+    /// Compile every manifest and hold it against its samples; name file, line and field of what
+    /// is wrong.
     Check,
 }
 

@@ -154,6 +154,9 @@ impl Intake {
 
 /// How the records of a feed stand in a file.
 pub(super) fn framing_of(feed: &Feed) -> Framing {
+    if feed.is_compressed() {
+        return Framing::Whole;
+    }
     match feed.format() {
         Format::Json { .. } => Framing::JsonLines,
         Format::Csv(_) => Framing::Csv,

@@ -12,6 +12,7 @@ mod levy;
 mod outcomes;
 mod process;
 mod recycle;
+mod trim;
 mod versions;
 
 use std::path::PathBuf;
@@ -26,7 +27,7 @@ use crate::forward::acks::AckError;
 use crate::forward::client::ClientError;
 use crate::forward::relay::RelayError;
 use crate::intake::{IntakeError, Route};
-use crate::log::embedded::EmbeddedLog;
+use crate::log::embedded::{EmbeddedLog, Retention};
 use crate::log::{Log, LogError};
 use crate::normalize::{Connectors, ManifestError};
 use crate::policy::{Policy, PolicyError};
@@ -51,12 +52,15 @@ pub struct HubSettings {
     pub policy: PathBuf,
     /// Limits of the applying side.
     pub apply: ApplySettings,
+    /// Limits of the log.
+    pub retention: Retention,
 }
 
 /// A running hub.
 pub struct Hub {
     pub(crate) engine: Arc<Engine>,
     log: EmbeddedLog,
+    retention: Retention,
     owners: process::Owners,
 }
 
@@ -185,7 +189,8 @@ impl Hub {
             clock,
             settings: settings.apply,
         };
-        Ok(Self { engine: Arc::new(engine), log, owners: process::Owners::default() })
+        let (engine, owners) = (Arc::new(engine), process::Owners::default());
+        Ok(Self { engine, log, retention: settings.retention, owners })
     }
 
     /// The state database, for readers.

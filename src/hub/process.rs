@@ -39,7 +39,7 @@ impl Owners {
 
 impl Hub {
     /// Applies everything that is in the log, and returns how many messages that was. `progress`
-    /// grows by the messages of each batch.
+    /// grows by the messages of each batch. Then trims what the log need not keep.
     ///
     /// # Errors
     /// [`HubError`] where an owner cannot go on; the others have stopped at a batch boundary.
@@ -50,9 +50,13 @@ impl Hub {
             total += messages;
             // One partition may have left a handoff for another that had nothing to do.
             if messages == 0 {
-                return Ok(total);
+                break;
             }
         }
+        if total > 0 {
+            self.trim_log().await?;
+        }
+        Ok(total)
     }
 
     /// Seals every day up to `day` and runs late events, as an operator's command.
@@ -152,7 +156,8 @@ async fn run(
             }
         };
         match step {
-            Step::Idle => return Ok((owner, messages)),
+            // Whoever it waits for works in the same round, or did before it left this much.
+            Step::Idle | Step::Waits => return Ok((owner, messages)),
             Step::Worked(count) => {
                 messages += count;
                 progress.fetch_add(count, Ordering::Relaxed);

@@ -237,8 +237,9 @@ struct Seen {
 impl Seen {
     fn record(&mut self, feed: &Feed, header_digest: Option<&[u8; 32]>, value: &[u8]) {
         let mut slots = empty_slots();
-        let Ok(text) = feed.decode(value) else { return };
-        if feed.fill(header_digest, value, &text, &mut slots).is_err() {
+        let Ok(value) = feed.unpack(value) else { return };
+        let Ok(text) = feed.decode(&value) else { return };
+        if feed.fill(header_digest, &value, &text, &mut slots).is_err() {
             return;
         }
         let filled = slots.iter().enumerate().filter(|(_, cell)| **cell != Cell::Absent);

@@ -19,6 +19,7 @@ mod order;
 mod samples;
 mod time;
 mod token;
+mod unpack;
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -30,6 +31,7 @@ use sha2::{Digest, Sha256};
 use self::cell::{Cell, Slots, empty_slots};
 use self::fields::{Fields, cut};
 use self::manifest::{Makes, Record};
+use self::unpack::check_size;
 use crate::domain::event::{Event, OrderEvent};
 use crate::domain::hold::HoldReason;
 use crate::domain::ids::FeedId;
@@ -85,18 +87,14 @@ impl Manifest {
     }
 
     fn read(&self, message: &Message<'_>, keys: &TokenKeys) -> Result<Normalized, HoldReason> {
-        let feed = self.feed(message.feed);
-        let bytes_max = match feed {
-            Some(feed) => feed.bytes_max,
-            None => usize::MAX,
-        };
-        check_size(message.value, bytes_max)?;
-        let Some(feed) = feed else {
+        let Some(feed) = self.feed(message.feed) else {
+            check_size(message.value, usize::MAX)?;
             return Err(HoldReason::FeedUnknown { feed: message.feed.to_string() });
         };
-        let text = feed.decode(message.value)?;
+        let value = feed.unpack(message.value)?;
+        let text = feed.decode(&value)?;
         let mut slots = empty_slots();
-        feed.fill(message.header_digest.as_ref(), message.value, &text, &mut slots)?;
+        feed.fill(message.header_digest.as_ref(), &value, &text, &mut slots)?;
         self.make(feed, message, &slots, keys)
     }
 
@@ -190,10 +188,10 @@ impl Feed {
     }
 
     fn key_of(&self, header_digest: Option<&[u8; 32]>, value: &[u8]) -> Option<Vec<u8>> {
-        check_size(value, self.bytes_max).ok()?;
-        let text = self.decode(value).ok()?;
+        let value = self.unpack(value).ok()?;
+        let text = self.decode(&value).ok()?;
         let mut slots = empty_slots();
-        self.fill(header_digest, value, &text, &mut slots).ok()?;
+        self.fill(header_digest, &value, &text, &mut slots).ok()?;
         // The key must not depend on when the record came: no time is read.
         let mut fields = Fields::new(&slots, crate::domain::time::Moment::from_ms(i64::MAX));
         if let Some(Makes::Order(plan)) = self.records.first().map(|record| &record.makes) {
@@ -222,17 +220,6 @@ impl CsvFormat {
                 Err(HoldReason::Malformed { detail })
             }
         }
-    }
-}
-
-fn check_size(value: &[u8], bytes_max: usize) -> Result<(), HoldReason> {
-    let wide = |size: usize| u64::try_from(size).unwrap_or(u64::MAX);
-    match value.len() {
-        0 => Err(HoldReason::Empty),
-        bytes if bytes > bytes_max => {
-            Err(HoldReason::Oversized { bytes: wide(bytes), bytes_max: wide(bytes_max) })
-        }
-        _ => Ok(()),
     }
 }
 

@@ -107,7 +107,7 @@ impl Columns {
 
     /// Adds one event. Rows with an ordinal are deltas and leave the id out; rows without one
     /// are numbered by their place.
-    pub(super) fn push(&mut self, ordinal: Option<u32>, event: &OrderEvent) {
+    pub fn push(&mut self, ordinal: Option<u32>, event: &OrderEvent) {
         match ordinal {
             Some(ordinal) => self.ordinals.push(i64::from(ordinal)),
             None => self.ids.push(event.order_id.as_str()),

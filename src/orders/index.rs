@@ -1,7 +1,7 @@
 //! The run of fingerprints of a sealed day: sorted, 40 bits each, by Rice-coded gaps; and the
 //! riders of its counted orders, by reporting unit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::bits::{
     BitWriter, CodecError, Reader, put_block, put_int, put_varint, rice_bits, take_block,
@@ -148,24 +148,51 @@ pub fn encode_index(chunks: &[Chunk], run: &FingerprintRun) -> Vec<u8> {
     out
 }
 
+impl Chunk {
+    /// Whether one of the riders can be in it.
+    #[must_use]
+    pub fn can_hold(&self, workers: &BTreeSet<WorkerToken>) -> bool {
+        let stored = |worker: &WorkerToken| worker.0.cast_signed();
+        workers.iter().any(|w| (self.rider_min..=self.rider_max).contains(&stored(w)))
+    }
+}
+
+/// Most bytes that the directory of so many chunks takes before the fingerprints.
+#[must_use]
+pub const fn directory_bytes_max(chunks: usize) -> usize {
+    chunks.saturating_add(1).saturating_mul(32)
+}
+
+/// Reads the directory alone, which needs no more than the first [`directory_bytes_max`] bytes.
+///
+/// # Errors
+/// [`CodecError`] where the bytes are damaged.
+pub fn decode_directory(bytes: &[u8]) -> Result<Vec<Chunk>, CodecError> {
+    let mut reader = Reader::new(bytes);
+    take_directory(&mut reader)
+}
+
 /// Reads what [`encode_index`] wrote.
 ///
 /// # Errors
 /// [`CodecError`] where the bytes are damaged.
 pub fn decode_index(bytes: &[u8]) -> Result<(Vec<Chunk>, FingerprintRun), CodecError> {
     let mut reader = Reader::new(bytes);
+    let chunks = take_directory(&mut reader)?;
+    Ok((chunks, FingerprintRun::decode(reader.rest())?))
+}
+
+fn take_directory(reader: &mut Reader<'_>) -> Result<Vec<Chunk>, CodecError> {
     let mut chunks = Vec::new();
     for _ in 0..reader.length()? {
         let first_ordinal = u32::try_from(reader.varint()?).unwrap_or(u32::MAX);
         chunks.push(Chunk { first_ordinal, rider_min: reader.int()?, rider_max: reader.int()? });
     }
-    Ok((chunks, FingerprintRun::decode(reader.rest())?))
+    Ok(chunks)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use proptest::prelude::*;
 
     use super::*;

@@ -20,6 +20,7 @@ pub mod late;
 mod occurred;
 pub mod order;
 mod packed;
+pub mod part;
 pub mod resolve;
 pub mod seal;
 pub mod segment;

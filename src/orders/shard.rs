@@ -21,11 +21,11 @@ use crate::domain::ids::{OrderId, PlatformId};
 use crate::domain::time::{Day, Moment};
 
 /// A map by fingerprint, which is a good hash already.
-pub(super) type ByFingerprint<V> = HashMap<u64, V, BuildHasherDefault<Same>>;
+pub type ByFingerprint<V> = HashMap<u64, V, BuildHasherDefault<Same>>;
 
 /// The hasher that returns the fingerprint itself.
-#[derive(Default)]
-pub(super) struct Same(u64);
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Same(u64);
 
 impl Hasher for Same {
     fn finish(&self) -> u64 {

@@ -1,6 +1,6 @@
 //! Counties and the reporting units they belong to. Units serve statistics, never competence.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::PolicyError;
 use super::bundle::PolicyText;
@@ -96,6 +96,7 @@ impl Regions {
             }
             rows.push((line, county));
         }
+        check_units(text.file, &rows, &units)?;
         rows.sort_by_key(|(_, county)| (county.code, county.from));
         for (first, second) in rows.iter().zip(rows.iter().skip(1)) {
             let begins = second.1.from;
@@ -162,6 +163,36 @@ fn county(
     })?;
     let (from, until) = (day("from", &wire.from)?, day("until", &wire.until)?);
     Ok(County { code, name: wire.name.clone(), unit, from, until })
+}
+
+/// A unit is a league or city (盟市), whose code ends in 00 and begins as that of a county of its
+/// own, or a county that reports by itself; and no two units share a name. A mistyped code would
+/// otherwise be one more unit, and its counties missing from the right one.
+fn check_units(
+    file: &'static str,
+    rows: &[(usize, County)],
+    units: &BTreeMap<UnitCode, String>,
+) -> Result<(), PolicyError> {
+    let codes: BTreeSet<u32> = rows.iter().map(|(_, county)| county.code.get()).collect();
+    let of_leagues: BTreeSet<u32> = codes.iter().map(|code| code / 100 * 100).collect();
+    for (line, county) in rows {
+        let unit = county.unit.get();
+        if !codes.contains(&unit) && !of_leagues.contains(&unit) {
+            let expected = "the code of a league or city or of a county in the table".to_owned();
+            return Err(row(file, *line, "reporting_unit_code", expected, &unit.to_string()));
+        }
+    }
+    let mut by_name: BTreeMap<&str, UnitCode> = BTreeMap::new();
+    for (line, county) in rows {
+        let Some(name) = units.get(&county.unit) else { continue };
+        let code = *by_name.entry(name).or_insert(county.unit);
+        if code != county.unit {
+            let expected = format!("{code}, the code of {name} in the rows before");
+            let found = county.unit.to_string();
+            return Err(row(file, *line, "reporting_unit_code", expected, &found));
+        }
+    }
+    Ok(())
 }
 
 fn slots(text: &PolicyText, province: u32, counties: &[County]) -> Result<Vec<u16>, PolicyError> {

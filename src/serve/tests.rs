@@ -49,6 +49,8 @@ async fn hold_one(tx: &mut Tx) {
         partition: 0,
         offset: 0,
         received_at: Moment::from_ms(0),
+        manifests: 1,
+        order_print: None,
         value: b"x".to_vec(),
     };
     hold(tx, &ConnectorId::new("meituan").unwrap(), &[message]).await.unwrap();

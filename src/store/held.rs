@@ -1,10 +1,17 @@
 //! Held messages: identity is (connector, SHA-256 of the bytes), so that the same bytes again are
-//! a duplicate; one that waits names what it waits for.
+//! a duplicate; one that waits names what it waits for. What a batch holds is a small row a
+//! message and one compressed blob for the bytes of all.
 
-use std::collections::BTreeMap;
+mod blob;
+#[cfg(test)]
+mod tests;
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use sqlx::any::AnyRow;
 use sqlx::{QueryBuilder, Row};
 
+use self::blob::Place;
 use super::{StoreError, Tx, int, uint};
 use crate::domain::hold::HoldReason;
 use crate::domain::ids::{ConnectorId, FeedId};
@@ -31,6 +38,10 @@ pub struct ToHold {
     pub offset: u64,
     /// Append time.
     pub received_at: Moment,
+    /// Version of the manifests that read it.
+    pub manifests: u32,
+    /// Fingerprint of the order that they route it by, if it is one's.
+    pub order_print: Option<u64>,
     /// Its bytes.
     pub value: Vec<u8>,
 }
@@ -67,19 +78,30 @@ pub struct Held {
 /// Holds messages. Returns for each whether it is new; the others are duplicates of held ones.
 ///
 /// # Errors
-/// [`StoreError::Sql`] where the engine refuses.
+/// [`StoreError`] where the engine refuses or the bytes cannot be compressed.
 pub async fn hold(
     tx: &mut Tx,
     connector: &ConnectorId,
     messages: &[ToHold],
 ) -> Result<Vec<bool>, StoreError> {
-    let mut new = BTreeMap::new();
-    for chunk in messages.chunks(ROWS_A_STATEMENT) {
+    let digests: Vec<_> = messages.iter().map(|held| held.digest).collect();
+    let mut known = which(tx, connector, &digests).await?;
+    // Of several equal messages in one call only the first is new.
+    let is_new: Vec<bool> = digests.iter().map(|digest| known.insert(*digest)).collect();
+    let new = messages.iter().zip(&is_new).filter(|(_, is_new)| **is_new);
+    let new: Vec<&ToHold> = new.map(|(held, _)| held).collect();
+    if new.is_empty() {
+        return Ok(is_new);
+    }
+    let places = blob::put(tx, &new).await?;
+    let rows: Vec<_> = new.into_iter().zip(places).collect();
+    for chunk in rows.chunks(ROWS_A_STATEMENT) {
         let mut query = QueryBuilder::new(
             "insert into held (connector, digest, reason, detail, waits_for, feed, \
-             header_digest, topic, partition, offset, received_at, value) ",
+             header_digest, topic, partition, offset, received_at, manifests, order_print, \
+             blob, first_byte, bytes) ",
         );
-        query.push_values(chunk, |mut row, held| {
+        query.push_values(chunk, |mut row, (held, place)| {
             row.push_bind(connector.as_str().to_owned())
                 .push_bind(held.digest.to_vec())
                 .push_bind(held.reason.code())
@@ -91,15 +113,41 @@ pub async fn hold(
                 .push_bind(i64::from(held.partition))
                 .push_bind(int(held.offset))
                 .push_bind(held.received_at.ms())
-                .push_bind(held.value.clone());
+                .push_bind(i64::from(held.manifests))
+                .push_bind(held.order_print.map(u64::cast_signed))
+                .push_bind(place.blob)
+                .push_bind(int(place.first_byte))
+                .push_bind(int(place.bytes));
         });
-        query.push(" on conflict (connector, digest) do nothing returning digest");
+        query.build().execute(&mut **tx).await?;
+    }
+    Ok(is_new)
+}
+
+/// Which of these messages lie held.
+///
+/// # Errors
+/// [`StoreError`] where the engine refuses or a row is damaged.
+pub async fn which(
+    tx: &mut Tx,
+    connector: &ConnectorId,
+    digests: &[[u8; 32]],
+) -> Result<BTreeSet<[u8; 32]>, StoreError> {
+    let mut held = BTreeSet::new();
+    for chunk in digests.chunks(ROWS_A_STATEMENT) {
+        let mut query = QueryBuilder::new("select digest from held where connector = ");
+        query.push_bind(connector.as_str().to_owned());
+        query.push(" and digest in (");
+        let mut list = query.separated(", ");
+        chunk.iter().for_each(|digest| {
+            list.push_bind(digest.to_vec());
+        });
+        query.push(")");
         for row in query.build().fetch_all(&mut **tx).await? {
-            new.insert(row.try_get::<Vec<u8>, _>("digest")?, ());
+            held.insert(digest_of(row.try_get("digest")?)?);
         }
     }
-    // Of several equal messages in one call only the first is new.
-    Ok(messages.iter().map(|held| new.remove(held.digest.as_slice()).is_some()).collect())
+    Ok(held)
 }
 
 /// Held messages that wait for a key, in order of arrival.
@@ -113,7 +161,7 @@ pub async fn waiting(tx: &mut Tx, key: &str) -> Result<Vec<Held>, StoreError> {
     .bind(key)
     .fetch_all(&mut **tx)
     .await?;
-    rows.iter().map(held).collect()
+    with_values(tx, &rows).await
 }
 
 /// Held messages, newest last, at most `limit`, of one reason or of all.
@@ -129,7 +177,24 @@ pub async fn list(tx: &mut Tx, reason: Option<&str>, limit: u32) -> Result<Vec<H
     .bind(i64::from(limit))
     .fetch_all(&mut **tx)
     .await?;
-    rows.iter().map(held).collect()
+    with_values(tx, &rows).await
+}
+
+/// Held messages whose digest lies between two, both included: those of one beginning.
+///
+/// # Errors
+/// [`StoreError`] where the engine refuses or a row is damaged.
+pub async fn between(
+    tx: &mut Tx,
+    first: &[u8; 32],
+    last: &[u8; 32],
+) -> Result<Vec<Held>, StoreError> {
+    let rows = sqlx::query("select * from held where digest between $1 and $2 order by digest")
+        .bind(first.to_vec())
+        .bind(last.to_vec())
+        .fetch_all(&mut **tx)
+        .await?;
+    with_values(tx, &rows).await
 }
 
 /// One held message.
@@ -146,7 +211,59 @@ pub async fn get(
         .bind(digest.to_vec())
         .fetch_optional(&mut **tx)
         .await?;
-    row.as_ref().map(held).transpose()
+    Ok(with_values(tx, row.as_slice()).await?.pop())
+}
+
+/// Fingerprints of the orders of messages that were held since a number, under these manifests,
+/// and the number that the next question starts from.
+///
+/// # Errors
+/// [`StoreError::Sql`] where the engine refuses.
+pub async fn order_prints_since(
+    tx: &mut Tx,
+    connector: &ConnectorId,
+    manifests: u32,
+    since: i64,
+) -> Result<(i64, Vec<u64>), StoreError> {
+    let row = sqlx::query("select coalesce(max(blob), 0) as last from held_blob")
+        .fetch_one(&mut **tx)
+        .await?;
+    let last: i64 = row.try_get("last")?;
+    if last <= since {
+        return Ok((since, Vec::new()));
+    }
+    let rows = sqlx::query(
+        "select order_print from held where blob > $1 and connector = $2 and manifests = $3 \
+         and order_print is not null",
+    )
+    .bind(since)
+    .bind(connector.as_str())
+    .bind(i64::from(manifests))
+    .fetch_all(&mut **tx)
+    .await?;
+    let mut prints = Vec::with_capacity(rows.len());
+    for row in rows {
+        prints.push(row.try_get::<i64, _>("order_print")?.cast_unsigned());
+    }
+    Ok((last, prints))
+}
+
+/// Messages that were held under other manifests than these.
+///
+/// # Errors
+/// [`StoreError`] where the engine refuses or a row is damaged.
+pub async fn of_other_manifests(
+    tx: &mut Tx,
+    connector: &ConnectorId,
+    manifests: u32,
+) -> Result<Vec<Held>, StoreError> {
+    let rows =
+        sqlx::query("select * from held where connector = $1 and manifests <> $2 order by blob")
+            .bind(connector.as_str())
+            .bind(i64::from(manifests))
+            .fetch_all(&mut **tx)
+            .await?;
+    with_values(tx, &rows).await
 }
 
 /// Takes a message out, since it was applied, ignored or found to be a duplicate.
@@ -158,12 +275,15 @@ pub async fn remove(
     connector: &ConnectorId,
     digest: &[u8; 32],
 ) -> Result<(), StoreError> {
-    sqlx::query("delete from held where connector = $1 and digest = $2")
+    let row = sqlx::query("delete from held where connector = $1 and digest = $2 returning blob")
         .bind(connector.as_str())
         .bind(digest.to_vec())
-        .execute(&mut **tx)
+        .fetch_optional(&mut **tx)
         .await?;
-    Ok(())
+    match row {
+        Some(row) => blob::drop_empty(tx, row.try_get("blob")?).await,
+        None => Ok(()),
+    }
 }
 
 /// Writes another reason for a message that stays held.
@@ -206,12 +326,34 @@ pub async fn by_reason(tx: &mut Tx) -> Result<BTreeMap<String, u64>, StoreError>
     Ok(reasons)
 }
 
-fn held(row: &sqlx::any::AnyRow) -> Result<Held, StoreError> {
-    let damaged = |detail: String| StoreError::Damaged { what: "held", detail };
-    let digest_of = |bytes: Vec<u8>| {
-        <[u8; 32]>::try_from(bytes)
-            .map_err(|bytes| damaged(format!("digest of {} bytes", bytes.len())))
-    };
+/// The messages of rows, in their order, each with its bytes; a blob is read once.
+async fn with_values(tx: &mut Tx, rows: &[AnyRow]) -> Result<Vec<Held>, StoreError> {
+    let mut places = Vec::with_capacity(rows.len());
+    for (number, row) in rows.iter().enumerate() {
+        let place = Place {
+            blob: row.try_get("blob")?,
+            first_byte: uint(row.try_get("first_byte")?),
+            bytes: uint(row.try_get("bytes")?),
+        };
+        places.push((place, number));
+    }
+    places.sort_unstable_by_key(|(place, _)| place.blob);
+    let (mut blobs, mut values) = (blob::Blobs::default(), BTreeMap::new());
+    for (place, number) in places {
+        values.insert(number, blobs.value(tx, place).await?);
+    }
+    rows.iter().zip(values.into_values()).map(|(row, value)| held(row, value)).collect()
+}
+
+fn damaged(detail: String) -> StoreError {
+    StoreError::Damaged { what: "held", detail }
+}
+
+fn digest_of(bytes: Vec<u8>) -> Result<[u8; 32], StoreError> {
+    <[u8; 32]>::try_from(bytes).map_err(|bytes| damaged(format!("digest of {} bytes", bytes.len())))
+}
+
+fn held(row: &AnyRow, value: Vec<u8>) -> Result<Held, StoreError> {
     let connector: String = row.try_get("connector")?;
     let feed: String = row.try_get("feed")?;
     let partition: i64 = row.try_get("partition")?;
@@ -228,6 +370,6 @@ fn held(row: &sqlx::any::AnyRow) -> Result<Held, StoreError> {
         partition: u32::try_from(partition).unwrap_or(u32::MAX),
         offset: uint(row.try_get("offset")?),
         received_at: Moment::from_ms(row.try_get("received_at")?),
-        value: row.try_get("value")?,
+        value,
     })
 }

@@ -196,6 +196,39 @@ pub async fn progress(tx: &mut Tx, topic: &str) -> Result<Vec<(u32, u64, Moment)
     Ok(progress)
 }
 
+/// Up to which position each partition's messages are needed no more: they are applied, and no day
+/// that is still open may have to look its orders' messages up again when it is sealed. The one
+/// place that says so: whoever else comes to need the log (a cursor of publishing, for one) lowers
+/// the bound here.
+///
+/// # Errors
+/// [`StoreError::Sql`] where the engine refuses.
+pub async fn done_with(tx: &mut Tx) -> Result<Vec<(PartitionKey, u64)>, StoreError> {
+    let rows = sqlx::query(
+        "select p.topic, p.partition, p.next_offset, \
+         (select b.first_offset from batch b \
+          where b.topic = p.topic and b.partition = p.partition and b.batch <= \
+           (select min(s.batch) from order_day d \
+            join segment s on s.topic = d.topic and s.partition = d.partition \
+              and s.day = d.day and s.kind = 'base' \
+            where d.topic = p.topic and d.partition = p.partition and d.state = 'open') \
+          order by b.batch desc limit 1) as needed \
+         from position p order by p.topic, p.partition",
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    let mut bounds = Vec::with_capacity(rows.len());
+    for row in rows {
+        let partition: i64 = row.try_get("partition")?;
+        let partition = u32::try_from(partition).unwrap_or(u32::MAX);
+        let key = PartitionKey { topic: row.try_get("topic")?, partition };
+        let applied = uint(row.try_get("next_offset")?);
+        let needed = row.try_get::<Option<i64>, _>("needed")?.map_or(applied, uint);
+        bounds.push((key, applied.min(needed)));
+    }
+    Ok(bounds)
+}
+
 /// All topics with their number of partitions.
 ///
 /// # Errors

@@ -257,6 +257,32 @@ pub async fn sizes(
     Ok(sizes)
 }
 
+/// The first bytes of every segment of a kind and day, by first ordinal and batch.
+///
+/// # Errors
+/// [`StoreError::Sql`] where the engine refuses.
+pub async fn beginnings(
+    tx: &mut Tx,
+    key: &PartitionKey,
+    kind: SegmentKind,
+    day: Day,
+    bytes_max: usize,
+) -> Result<Vec<Vec<u8>>, StoreError> {
+    let rows = sqlx::query(
+        "select substr(bytes, 1, $5) as beginning from segment \
+         where topic = $1 and partition = $2 and day = $3 and kind = $4 \
+         order by first_ordinal, batch",
+    )
+    .bind(&key.topic)
+    .bind(i64::from(key.partition))
+    .bind(i64::from(day.epoch_days()))
+    .bind(kind.code())
+    .bind(i64::try_from(bytes_max).unwrap_or(i64::MAX))
+    .fetch_all(&mut **tx)
+    .await?;
+    rows.iter().map(|row| Ok(row.try_get("beginning")?)).collect()
+}
+
 /// One segment by its key.
 ///
 /// # Errors
@@ -397,6 +423,22 @@ pub async fn waiting_handoff(
     let from: i64 = row.try_get("from_partition")?;
     let from = u32::try_from(from).unwrap_or(u32::MAX);
     Ok(Some((from, uint(row.try_get("batch")?), row.try_get("bytes")?)))
+}
+
+/// How many bytes wait for a partition.
+///
+/// # Errors
+/// [`StoreError::Sql`] where the engine refuses.
+pub async fn handoff_bytes(tx: &mut Tx, to: &PartitionKey) -> Result<u64, StoreError> {
+    let row = sqlx::query(
+        "select cast(coalesce(sum(length(bytes)), 0) as bigint) as bytes from handoff \
+         where topic = $1 and to_partition = $2",
+    )
+    .bind(&to.topic)
+    .bind(i64::from(to.partition))
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(uint(row.try_get("bytes")?))
 }
 
 /// Deletes exactly the handoff that was read.

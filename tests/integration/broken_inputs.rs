@@ -48,6 +48,24 @@ fn a_broken_manifest_stops_the_start() {
 }
 
 #[test]
+fn a_sample_that_is_not_as_declared_fails_the_check_of_connectors() {
+    let folder = Folder::new("connector-check");
+    let rules = folder.path("rules");
+    copy_rules(&rules);
+    let hub = Hub::with_rules(folder.path("hub"), rules.clone());
+    let out = hub.done(&["connector", "check"]);
+    assert!(out.contains("meituan: 2 feeds, 0 findings"), "{out}");
+
+    // The manifest still compiles; only its samples show that the status is read another way.
+    let file = rules.join("connectors/meituan/connector.toml");
+    break_file(&file, "\"40\" = \"completed\"", "\"40\" = \"cancelled\"");
+    let ended = hub.run(&["connector", "check"]);
+    assert!(!ended.is_success, "{}", ended.out);
+    assert!(ended.out.contains("meituan/samples/accept/orders/"), "{}", ended.out);
+    assert!(ended.out.contains("eleme: 3 feeds, 0 findings"), "{}", ended.out);
+}
+
+#[test]
 fn a_broken_policy_stops_the_start() {
     // The step of a rate goes from −5 to +5.
     let edit = ("step = 0", "step = 6");

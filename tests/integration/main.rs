@@ -8,5 +8,6 @@ mod demo_truth;
 mod fed_again;
 mod hub;
 mod killed;
+mod log_trim;
 mod new_platform;
 mod status_closes;

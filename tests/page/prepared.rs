@@ -198,6 +198,8 @@ async fn hold(tx: &mut Tx, connector: &str) -> i64 {
                 partition: 0,
                 offset: number,
                 received_at: end(),
+                manifests: 1,
+                order_print: None,
                 value: b"{}".to_vec(),
             });
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use crate::domain::event::{Event, Fact};
+use crate::domain::event::{Enrolment, Envelope, Event, Fact};
 use crate::domain::hold::HoldReason;
 use crate::domain::ids::FeedId;
 use crate::domain::time::{Day, Moment};
@@ -18,26 +18,27 @@ use crate::orders::late::events_of;
 use crate::orders::resolve::{Context, FirstEvents, Unread, probably_needed, resolve};
 use crate::orders::segment;
 use crate::orders::shard::Shard;
-use crate::store::held::{ToHold, hold};
+use crate::store::held::{hold, which};
 use crate::store::outcomes::{Tallies, Tally, add};
 use crate::store::{Tx, segments};
 
 use super::decode::{Decoded, decode, raw_of};
+use super::held::{Again, digests_of};
 use super::write::{Encoded, Progress, encode_effects};
 use super::{Cuts, Owner, Step};
-use crate::apply::engine::EngineError;
+use crate::apply::engine::{Engine, EngineError};
 use crate::apply::enrolment::apply_enrolments;
 use crate::apply::{Outcome, event, release, snapshot};
 
 /// A batch of messages with what they mean: from the log or from handoff.
-struct Work {
-    raws: Arc<dyn Fn(usize) -> RawMessage + Send + Sync>,
+pub(super) struct Work {
+    pub(super) raws: Arc<dyn Fn(usize) -> RawMessage + Send + Sync>,
     /// Feed and append time of each message, cheaper than the whole message.
     origins: Vec<(FeedId, Moment)>,
-    orders: Vec<Incoming>,
-    events: Vec<(usize, Box<Event>)>,
+    pub(super) orders: Vec<Incoming>,
+    pub(super) events: Vec<(usize, Box<Event>)>,
     ignored: Vec<usize>,
-    held: Vec<(usize, HoldReason)>,
+    pub(super) held: Vec<(usize, HoldReason)>,
     /// (from partition, batch) of the handoff that this is.
     handoff: Option<(u32, u64)>,
     progress: Progress,
@@ -65,8 +66,13 @@ impl Owner {
         for pair in bounds.windows(2) {
             let [start, end] = *pair else { continue };
             let work = self.work(&batch, &mut rest, start, end);
-            if self.commit(work).await? == Step::Lost {
-                return Ok(Step::Lost);
+            match self.commit(work).await? {
+                Step::Worked(_) => {}
+                // What came before it in the log is committed; the rest is read again.
+                Step::Waits if start > 0 => {
+                    return Ok(Step::Worked(u64::try_from(start).unwrap_or(u64::MAX)));
+                }
+                stopped @ (Step::Waits | Step::Idle | Step::Lost) => return Ok(stopped),
             }
         }
         Ok(Step::Worked(u64::try_from(total).unwrap_or(u64::MAX)))
@@ -154,39 +160,40 @@ impl Owner {
             self.first_events(&needed, &mut firsts).await?;
         }
         let work = Arc::new(work);
-        let effects = self.resolve(&work, &mut firsts).await?;
-        let cuts = self.cuts.clone();
-        let Some(mut tx) = self.begin().await? else { return Ok(Step::Lost) };
-        let effects = if cuts == self.cuts {
-            effects
-        } else {
-            tx.rollback().await?;
-            let again = self.resolve(&work, &mut firsts).await?;
+        loop {
             let cuts = self.cuts.clone();
-            let Some(begun) = self.begin().await? else { return Ok(Step::Lost) };
-            if cuts != self.cuts {
-                begun.rollback().await?;
-                return Ok(Step::Worked(0));
+            let mut again = self.held_again(&work).await?;
+            let mut resolved = self.resolve(&work, &again, &mut firsts).await?;
+            while again.add_behind(&work, &resolved.1) {
+                resolved = self.resolve(&work, &again, &mut firsts).await?;
             }
-            tx = begun;
-            again
-        };
-        self.write_and_commit(tx, &work, effects).await
+            let Some(mut tx) = self.begin().await? else { return Ok(Step::Lost) };
+            // What was looked at before must still be so under the batch's own transaction.
+            if cuts == self.cuts && self.lies_held_as(&mut tx, &work, &again).await? {
+                return self.write_and_commit(tx, &work, resolved, &again).await;
+            }
+            tx.rollback().await?;
+        }
     }
 
     async fn resolve(
         &self,
         work: &Arc<Work>,
+        again: &Again,
         firsts: &mut FirstEvents,
     ) -> Result<Resolved, EngineError> {
         let Some(shard) = &self.shard else { return Ok(Resolved::default()) };
         let (head, today) = (self.head(), self.claim.received_at.day());
+        let others = again.without(&work.orders).map(Arc::new);
         loop {
             let (shard, work) = (Arc::clone(shard), Arc::clone(work));
+            let others = others.clone();
             let (engine, cuts) = (Arc::clone(&self.engine), self.cuts.clone());
             let known = std::mem::take(firsts);
             let resolving = move || {
-                let (outcome, known) = resolve_batch(&shard, &engine, &cuts, &work, known);
+                let orders = others.as_deref().unwrap_or(&work.orders);
+                let resolved = resolve_batch((&shard, &engine, &cuts), &work, orders, known);
+                let (outcome, known) = resolved;
                 let encode = |effects| {
                     encode_effects(head, today, &effects).map(|encoded| (encoded, effects))
                 };
@@ -206,29 +213,22 @@ impl Owner {
         mut tx: Tx,
         work: &Work,
         (encoded, mut effects): Resolved,
+        again: &Again,
     ) -> Result<Step, EngineError> {
+        if self.is_handoff_full(&mut tx, &effects).await? {
+            tx.rollback().await?;
+            return Ok(Step::Waits);
+        }
         let mut fates = vec![Fate::Held; work.origins.len()];
         let mut held = work.held.clone();
         held.append(&mut effects.held);
         let orders = effects.fates.iter().copied();
         let ignored = work.ignored.iter().map(|index| (*index, Fate::Ignored));
-        for (index, fate) in orders.chain(ignored) {
+        let again = again.duplicates.iter().map(|index| (*index, Fate::Duplicate));
+        for (index, fate) in orders.chain(ignored).chain(again) {
             set(&mut fates, index, fate);
         }
-        let (roster, others): (Vec<_>, Vec<_>) =
-            work.events.iter().partition(|(_, event)| matches!(event.fact, Fact::Enrolment(_)));
-        for (index, outcome) in self.enrol(&mut tx, &roster).await? {
-            let fate = self.settle(&mut tx, outcome, &mut held, index).await?;
-            set(&mut fates, index, fate);
-        }
-        for (index, event) in others {
-            let outcome = event::apply_event(&mut tx, self.engine.scope(), event).await?;
-            if let Outcome::Applied { .. } = outcome {
-                snapshot::after_event(&mut tx, self.engine.scope(), event).await?;
-            }
-            let fate = self.settle(&mut tx, outcome, &mut held, *index).await?;
-            set(&mut fates, *index, fate);
-        }
+        self.apply_events(&mut tx, work, &mut held, &mut fates).await?;
         self.hold(&mut tx, work, held, &mut fates).await?;
         if let Some((from, batch)) = work.handoff {
             segments::delete_handoff(&mut tx, &self.key, from, batch).await?;
@@ -270,19 +270,67 @@ impl Owner {
         Ok(())
     }
 
-    /// Applies the roster lines of a batch together.
+    /// Applies what is no order event, but for what lies held already; neighbouring roster lines
+    /// together.
+    async fn apply_events(
+        &self,
+        tx: &mut Tx,
+        work: &Work,
+        held: &mut Vec<(usize, HoldReason)>,
+        fates: &mut [Fate],
+    ) -> Result<(), EngineError> {
+        if work.events.is_empty() {
+            return Ok(());
+        }
+        let digests = digests_of(work);
+        let of_events: Vec<_> =
+            work.events.iter().filter_map(|(index, _)| digests.get(index)).copied().collect();
+        let mut lying = which(tx, &self.connector, &of_events).await?;
+        let (mut before, mut roster) = (0, Vec::new());
+        for (index, event) in &work.events {
+            // What the batch itself held before this event lies held too.
+            while let Some((earlier, _)) = work.held.get(before).filter(|(held, _)| held < index) {
+                lying.extend(digests.get(earlier));
+                before += 1;
+            }
+            let own = digests.get(index).copied().unwrap_or_default();
+            if lying.contains(&own) {
+                set(fates, *index, Fate::Duplicate);
+                continue;
+            }
+            if let Fact::Enrolment(line) = &event.fact {
+                roster.push((*index, (&event.envelope, line)));
+                continue;
+            }
+            self.enrol(tx, std::mem::take(&mut roster), held, fates).await?;
+            let outcome = event::apply_event(tx, self.engine.scope(), event).await?;
+            if let Outcome::Applied { .. } = outcome {
+                snapshot::after_event(tx, self.engine.scope(), event).await?;
+            }
+            let fate = self.settle(tx, outcome, held, *index).await?;
+            if fate == Fate::Held {
+                lying.insert(own);
+            }
+            set(fates, *index, fate);
+        }
+        self.enrol(tx, roster, held, fates).await
+    }
+
+    /// Applies roster lines together; of two with the same bytes that are held, `hold` keeps one.
     async fn enrol(
         &self,
         tx: &mut Tx,
-        roster: &[&(usize, Box<Event>)],
-    ) -> Result<Vec<(usize, Outcome)>, EngineError> {
-        let lines = roster.iter().filter_map(|(index, event)| {
-            let Fact::Enrolment(line) = &event.fact else { return None };
-            Some((*index, (&event.envelope, line)))
-        });
-        let (indices, lines): (Vec<usize>, Vec<_>) = lines.unzip();
+        roster: Vec<(usize, (&Envelope, &Enrolment))>,
+        held: &mut Vec<(usize, HoldReason)>,
+        fates: &mut [Fate],
+    ) -> Result<(), EngineError> {
+        let (indices, lines): (Vec<usize>, Vec<_>) = roster.into_iter().unzip();
         let outcomes = apply_enrolments(tx, self.engine.scope(), &lines).await?;
-        Ok(indices.into_iter().zip(outcomes).collect())
+        for (index, outcome) in indices.into_iter().zip(outcomes) {
+            let fate = self.settle(tx, outcome, held, index).await?;
+            set(fates, index, fate);
+        }
+        Ok(())
     }
 
     /// Follows up what became of an event other than an order.
@@ -308,7 +356,7 @@ impl Owner {
 
     /// Writes held messages; those that are held already are duplicates.
     async fn hold(
-        &self,
+        &mut self,
         tx: &mut Tx,
         work: &Work,
         held: Vec<(usize, HoldReason)>,
@@ -317,9 +365,10 @@ impl Owner {
         let mut messages = Vec::with_capacity(held.len());
         let mut indices = Vec::with_capacity(held.len());
         for (index, reason) in held {
-            messages.push(to_hold(&self.key.topic, (work.raws)(index), reason));
+            messages.push(self.to_hold((work.raws)(index), reason));
             indices.push(index);
         }
+        self.held.remember(&messages);
         for (index, is_new) in indices.iter().zip(hold(tx, &self.connector, &messages).await?) {
             set(fates, *index, if is_new { Fate::Held } else { Fate::Duplicate });
         }
@@ -327,25 +376,10 @@ impl Owner {
     }
 }
 
-pub(super) fn to_hold(topic: &str, raw: RawMessage, reason: HoldReason) -> ToHold {
-    ToHold {
-        digest: Sha256::digest(&raw.bytes).into(),
-        reason,
-        feed: raw.feed,
-        header_digest: raw.header_digest,
-        topic: topic.to_owned(),
-        partition: raw.partition,
-        offset: raw.offset,
-        received_at: raw.received_at,
-        value: raw.bytes,
-    }
-}
-
 fn resolve_batch(
-    shard: &Shard,
-    engine: &crate::apply::engine::Engine,
-    cuts: &Cuts,
+    (shard, engine, cuts): (&Shard, &Engine, &Cuts),
     work: &Work,
+    orders: &[Incoming],
     firsts: FirstEvents,
 ) -> (Result<Effects, Unread>, FirstEvents) {
     let raw_of = |index: usize| (work.raws)(index);
@@ -355,7 +389,7 @@ fn resolve_batch(
         raw_of: &raw_of,
         is_handoff: work.handoff.is_some(),
     };
-    (resolve(shard, &context, &firsts, &work.orders), firsts)
+    (resolve(shard, &context, &firsts, orders), firsts)
 }
 
 /// Takes the leading items below `end` and renumbers them.

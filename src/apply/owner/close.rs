@@ -6,10 +6,8 @@ use std::sync::Arc;
 
 use sha2::Sha256;
 
-use crate::domain::event::{OrderEvent, OrderKind};
-use crate::domain::ids::WorkerToken;
 use crate::domain::time::Day;
-use crate::orders::columns::{Columns, RawMessage};
+use crate::orders::columns::Columns;
 use crate::orders::early::Waited;
 use crate::orders::effects::CountCell;
 use crate::orders::index::{RiderOrders, RidersByDay, add_riders, decode_index, encode_riders};
@@ -19,11 +17,11 @@ use crate::orders::seal::{OpenDay, SealedDay};
 use crate::orders::segment::{SegmentError, decode};
 use crate::orders::shard::Phase;
 use crate::store::Tx;
-use crate::store::segments::{self, SegmentKind, StoredSegment};
+use crate::store::segments::{self, SegmentKind};
 
-use super::decode::raw_of;
 use super::write::Progress;
 use super::{Owner, Step};
+use crate::apply::day::{ReadDay, read_day};
 use crate::apply::engine::EngineError;
 use crate::apply::snapshot;
 
@@ -55,24 +53,18 @@ impl Owner {
         is_command: bool,
     ) -> Result<Step, EngineError> {
         let mut tx = self.engine.db.snapshot().await?;
-        let base = segments::of_kind(&mut tx, &self.key, SegmentKind::Base, Some(day)).await?;
-        let delta = segments::of_kind(&mut tx, &self.key, SegmentKind::Delta, Some(day)).await?;
-        let mut open = OpenDay::default();
-        for segment in &base {
-            open.add_base(&decode(&segment.bytes)?.1);
-        }
-        for segment in &delta {
-            open.add_delta(&decode(&segment.bytes)?.1);
-        }
+        let ReadDay { day: open, segments: read } = read_day(&mut tx, &self.key, day).await?;
         let doubles = self.doubles(&mut tx, day, &open).await?;
         tx.commit().await?;
         let taken_back: BTreeSet<u32> = doubles.iter().map(|(ordinal, _)| *ordinal).collect();
-        let mut late = self.messages_of(&doubles, &base).await?;
+        let ids = doubles.iter().filter_map(|(_, order)| order.id().cloned()).collect();
+        let applied = self.read_applied(ids, &read).await?;
+        let mut late = self.messages_of(&doubles, applied);
         let sealed = self.sealed(open, taken_back).await?;
         let waited = self.waited_until(day).await?;
         let Some(mut tx) = self.begin().await? else { return Ok(Step::Lost) };
         let mut hasher = Sha256::default();
-        for segment in base.iter().chain(&delta) {
+        for segment in &read {
             segments::delete(&mut tx, &self.key, segment).await?;
         }
         let next_ordinal = self.write_sealed(&mut tx, day, sealed, &mut hasher).await?;
@@ -276,62 +268,6 @@ impl Owner {
         counts
     }
 
-    /// The messages of orders that are taken back, read again from the log, as late events.
-    async fn messages_of(
-        &self,
-        doubles: &[(u32, Order)],
-        base: &[StoredSegment],
-    ) -> Result<Columns, EngineError> {
-        let mut late = Columns::default();
-        if doubles.is_empty() {
-            return Ok(late);
-        }
-        let mut traces: Vec<Trace<'_>> = doubles.iter().map(|(_, o)| Trace::new(o)).collect();
-        let mut tx = self.engine.db.snapshot().await?;
-        let first_batch = base.iter().map(|segment| segment.batch).min().unwrap_or(0);
-        let first = crate::store::outcomes::first_offset(&mut tx, &self.key, first_batch).await?;
-        tx.commit().await?;
-        let extents = self.engine.log.extents(&self.key.topic).await?;
-        let kept = extents.iter().find(|extent| extent.partition == self.key.partition);
-        let mut from = first.max(kept.map_or(0, |extent| extent.first));
-        let applied = self.claim.next_offset;
-        while from < applied {
-            let bytes_max = self.engine.settings.batch_bytes_max;
-            let batch = self.engine.log.read(&self.key.topic, self.key.partition, from, bytes_max);
-            let batch = batch.await?;
-            let Some(last) = batch.records.last() else { break };
-            let next = last.offset + 1;
-            let batch = Arc::new(batch);
-            let decoded = self.decode(Arc::clone(&batch)).await?;
-            for item in &decoded.orders {
-                let is_wanted = traces.iter_mut().any(|trace| trace.takes(&item.event));
-                let raw = raw_of(&batch, self.key.partition, item.index);
-                if let Some(raw) = raw.filter(|raw| is_wanted && raw.offset < applied) {
-                    late.push_raw(&item.event, raw);
-                }
-            }
-            from = next;
-        }
-        self.add_untraceable(doubles, &mut late);
-        Ok(late)
-    }
-
-    /// An order whose messages the log has trimmed is left to the late run by its events alone.
-    fn add_untraceable(&self, doubles: &[(u32, Order)], late: &mut Columns) {
-        for (_, order) in doubles {
-            let is_traced = order.id().is_some_and(|id| late.has_id(id));
-            if is_traced {
-                continue;
-            }
-            for event in order.events() {
-                let mut raw = RawMessage::nothing();
-                raw.received_at = self.claim.received_at;
-                raw.bytes = format!("{event:?}").into_bytes();
-                late.push_raw(event, raw);
-            }
-        }
-    }
-
     /// Leaves to the late run what has waited until `day` closed and found no acceptance; what
     /// still waits is written again as one early segment.
     pub(super) async fn leave_early(&mut self, day: Day) -> Result<Step, EngineError> {
@@ -396,35 +332,5 @@ impl Owner {
         let Some(shard) = self.memory() else { return Ok(Step::Lost) };
         shard.forget_finished_early(&finished);
         Ok(Step::Worked(0))
-    }
-}
-
-/// Finds the messages of one order that is taken back: from its first event on, the first of
-/// each (kind, rider). Earlier messages of the same number made the order that stands.
-struct Trace<'a> {
-    order: &'a Order,
-    seen: Vec<(OrderKind, Option<WorkerToken>)>,
-}
-
-impl<'a> Trace<'a> {
-    const fn new(order: &'a Order) -> Self {
-        Self { order, seen: Vec::new() }
-    }
-
-    fn takes(&mut self, event: &OrderEvent) -> bool {
-        let Some(first) = self.order.events().first() else { return false };
-        if event.order_id != first.order_id {
-            return false;
-        }
-        let is_first = event.kind == first.kind
-            && event.worker == first.worker
-            && event.accepted_at == first.accepted_at;
-        let is_known = self.seen.contains(&(event.kind, event.worker));
-        let is_follow_up = !self.seen.is_empty() && self.order.kinds() & event.kind.bit() != 0;
-        if is_known || !(is_first || is_follow_up) {
-            return false;
-        }
-        self.seen.push((event.kind, event.worker));
-        true
     }
 }

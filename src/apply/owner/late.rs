@@ -14,7 +14,6 @@ use crate::orders::late::{
     LateContext, LateEffects, LateEvent, Located, events_of, resolve, wanted,
 };
 use crate::orders::resolve::{Context, FirstEvents, Unread, resolve as resolve_batch};
-use crate::orders::seal::OpenDay;
 use crate::orders::segment::decode;
 use crate::orders::shard::Phase;
 use crate::store::Tx;
@@ -22,9 +21,10 @@ use crate::store::held::hold;
 use crate::store::outcomes::{Tallies, add};
 use crate::store::segments::{self, SegmentKind, StoredSegment};
 
-use super::batch::{tally_fate, to_hold};
+use super::batch::tally_fate;
 use super::write::encode_effects;
 use super::{Owner, Step};
+use crate::apply::day::read_day;
 use crate::apply::engine::EngineError;
 use crate::apply::snapshot;
 
@@ -85,15 +85,7 @@ impl Owner {
     ) -> Result<Vec<Located>, EngineError> {
         let Some(shard) = &self.shard else { return Ok(Vec::new()) };
         let settings = shard.settings();
-        let mut whole = OpenDay::default();
-        for kind in [SegmentKind::Sealed, SegmentKind::Base] {
-            for segment in segments::of_kind(tx, &self.key, kind, Some(day)).await? {
-                whole.add_base(&decode(&segment.bytes)?.1);
-            }
-        }
-        for segment in segments::of_kind(tx, &self.key, SegmentKind::Delta, Some(day)).await? {
-            whole.add_delta(&decode(&segment.bytes)?.1);
-        }
+        let whole = read_day(tx, &self.key, day).await?.day;
         let found = whole.find(&settings.fingerprints, prints, &settings.platform);
         let located = found.into_iter();
         Ok(located.map(|(ordinal, order)| Located { day, ordinal, order }).collect())
@@ -235,7 +227,7 @@ impl Owner {
             match reason {
                 Some(reason) => {
                     origins.push((raw.feed.clone(), raw.received_at));
-                    to_be_held.push(to_hold(&self.key.topic, raw, reason));
+                    to_be_held.push(self.to_hold(raw, reason));
                 }
                 None => move_one(raw.feed, raw.received_at, fate),
             }

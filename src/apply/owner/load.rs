@@ -37,8 +37,9 @@ impl Owner {
         }
         let late = segments::of_kind(&mut tx, &self.key, SegmentKind::Late, None).await?;
         self.late_waiting = !late.is_empty();
-        tx.commit().await?;
         self.shard = Some(Arc::new(shard));
+        self.load_held(&mut tx).await?;
+        tx.commit().await?;
         Ok(())
     }
 

@@ -6,10 +6,15 @@
 mod batch;
 mod close;
 mod decode;
+mod handoff;
+mod held;
 mod late;
 mod load;
 mod merge;
 mod records;
+#[cfg(test)]
+mod tests;
+mod trace;
 mod write;
 
 use std::collections::HashMap;
@@ -20,9 +25,10 @@ use crate::domain::time::{Day, Moment, Month};
 use crate::orders::identity::Fingerprints;
 use crate::orders::shard::{Phase, Shard, ShardSettings};
 use crate::store::Tx;
+use crate::store::levy;
 use crate::store::positions::{Claim, PartitionKey, claim, release, swap};
-use crate::store::{levy, segments};
 
+use self::held::HeldOrders;
 use super::engine::{Engine, EngineError, connector_of};
 
 /// Cut of each frozen period of the partition's platform.
@@ -33,6 +39,8 @@ type Cuts = HashMap<(LineCode, Month), Moment>;
 pub enum Step {
     /// There was nothing to do.
     Idle,
+    /// Too much waits for another partition, whose owner must drain it first.
+    Waits,
     /// So many messages were applied, held, ignored or found to be duplicates.
     Worked(u64),
     /// The partition has another owner now, or a commit's outcome is unknown.
@@ -49,6 +57,7 @@ pub struct Owner {
     claim: Claim,
     shard: Option<Arc<Shard>>,
     cuts: Cuts,
+    held: HeldOrders,
     late_waiting: bool,
     late_run_at: Moment,
     early_left_until: Option<Day>,
@@ -87,6 +96,7 @@ impl Owner {
             claim: claimed,
             shard: None,
             cuts: Cuts::new(),
+            held: HeldOrders::default(),
             late_waiting: false,
             early_left_until: None,
             records_joined: 0,
@@ -231,18 +241,5 @@ impl Owner {
             self.cuts = cuts.collect();
         }
         Ok(Some(tx))
-    }
-
-    async fn drain_handoff(&mut self) -> Result<Step, EngineError> {
-        if self.shard.is_none() {
-            return Ok(Step::Idle);
-        }
-        let mut tx = self.engine.db.snapshot().await?;
-        let waiting = segments::waiting_handoff(&mut tx, &self.key).await?;
-        tx.commit().await?;
-        match waiting {
-            Some((from, batch, bytes)) => self.apply_handoff(from, batch, &bytes).await,
-            None => Ok(Step::Idle),
-        }
     }
 }

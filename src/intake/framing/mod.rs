@@ -14,6 +14,7 @@ mod datum;
 mod lines;
 #[cfg(test)]
 mod tests;
+mod whole;
 
 use std::sync::Arc;
 
@@ -23,6 +24,7 @@ use avro::Container;
 use buffer::Buffer;
 use csv::CsvRecords;
 use lines::Lines;
+use whole::Whole;
 
 /// How the records of a feed stand one after another.
 #[derive(Clone, Debug)]
@@ -33,6 +35,8 @@ pub enum Format {
     Csv,
     /// Avro object container files of this schema; each datum is a record.
     Avro(Arc<Schema>),
+    /// One record: a value that is compressed by itself.
+    Whole,
 }
 
 /// Why a stream cannot be cut into records any further. Records before that place are good.
@@ -102,6 +106,7 @@ enum Kind {
     Lines(Lines),
     Csv(CsvRecords),
     Avro(Container),
+    Whole(Whole),
 }
 
 impl Framer {
@@ -115,6 +120,7 @@ impl Framer {
             Format::Avro(schema) => {
                 Kind::Avro(Container::new(Arc::clone(schema), record_bytes_max))
             }
+            Format::Whole => Kind::Whole(Whole::new(record_bytes_max)),
         };
         Self { buffer: Buffer::new(salt), kind }
     }
@@ -135,6 +141,7 @@ impl Framer {
             Kind::Lines(lines) => Ok(lines.next(&mut self.buffer, ended)),
             Kind::Csv(csv) => csv.next(&mut self.buffer, ended),
             Kind::Avro(container) => container.next(&mut self.buffer, ended),
+            Kind::Whole(whole) => Ok(whole.next(&mut self.buffer, ended)),
         }
     }
 
@@ -143,7 +150,7 @@ impl Framer {
     pub fn header(&self) -> Option<&[u8]> {
         match &self.kind {
             Kind::Csv(csv) => csv.header(),
-            Kind::Lines(_) | Kind::Avro(_) => None,
+            Kind::Lines(_) | Kind::Avro(_) | Kind::Whole(_) => None,
         }
     }
 

@@ -73,6 +73,7 @@ fn check(
         Format::JsonLines => "application/x-ndjson",
         Format::Csv => "text/csv",
         Format::Avro(_) => "avro/binary",
+        Format::Whole => "application/gzip",
     };
     let found = text(header::CONTENT_TYPE.as_str()).unwrap_or("none");
     if found.split(';').next().is_none_or(|found| !found.trim().eq_ignore_ascii_case(media_type)) {

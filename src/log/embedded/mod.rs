@@ -8,6 +8,7 @@
 mod append;
 mod block;
 mod read;
+mod retain;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +22,8 @@ use sqlx::{Any, AnyPool, Executor, Row, Transaction};
 use super::{Append, Appended, Batch, Extent, IntakeMark, Log, LogError};
 use crate::domain::time::Moment;
 use crate::store::{StoreError, engine};
+
+pub use self::retain::{Retention, TrimBound, Trimmed};
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/log-sqlite");
 

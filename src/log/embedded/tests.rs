@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sqlx::{AnyPool, Executor};
 
-use super::{Clock, EmbeddedLog};
+use super::{Clock, EmbeddedLog, Retention, TrimBound, Trimmed};
 use crate::domain::ids::FeedId;
 use crate::domain::time::Moment;
 use crate::log::contract::Folder;
@@ -123,4 +123,79 @@ async fn writers_and_readers_work_at_the_same_time() {
     let expected: Vec<String> = (0..25).map(|n| format!("2/{n}")).collect();
     let expected: Vec<&[u8]> = expected.iter().map(String::as_bytes).collect();
     assert_eq!(of_writer_2, expected);
+}
+
+/// Two topics, one record of 40,000 bytes an hour each, in turn.
+async fn hourly(log: &EmbeddedLog, hours: u32) {
+    for topic in ["raw.a", "raw.b"] {
+        log.ensure_topic(topic, 1).await.unwrap();
+    }
+    for hour in 0..hours {
+        for topic in ["raw.a", "raw.b"] {
+            // Noise, so that every row takes about as many bytes as it has.
+            let noise = (0..40_000u32).map(|at| {
+                u8::try_from(
+                    at.wrapping_mul(at).wrapping_add(hour * 7919).wrapping_mul(2_654_435_761) >> 24,
+                )
+                .unwrap()
+            });
+            let received_at = Some(Moment::from_ms(i64::from(hour) * 3_600_000));
+            let records = vec![NewRecord { partition: 0, value: noise.collect() }];
+            let append = Append { topic: topic.into(), received_at, ..orders(records) };
+            log.append(append).await.unwrap();
+        }
+    }
+}
+
+fn bounds(a: u64, b: u64) -> [TrimBound; 2] {
+    let bound = |topic: &str, before| TrimBound { topic: topic.to_owned(), partition: 0, before };
+    [bound("raw.a", a), bound("raw.b", b)]
+}
+
+async fn firsts(log: &EmbeddedLog) -> [u64; 2] {
+    [log.extents("raw.a").await.unwrap()[0].first, log.extents("raw.b").await.unwrap()[0].first]
+}
+
+#[tokio::test]
+async fn what_is_old_goes_but_never_what_is_not_applied() {
+    let folder = Folder::new();
+    let log = open(&folder).await;
+    hourly(&log, 30).await;
+    let retention = Retention { log_retention_ms: 10 * 3_600_000, log_bytes_max: u64::MAX };
+    // The last record is of hour 29: those before hour 19 are too old.
+    let trimmed = log.retain(&bounds(0, 4), retention).await.unwrap();
+    assert_eq!((firsts(&log).await, trimmed.records), ([0, 4], 4));
+    let trimmed = log.retain(&bounds(25, 30), retention).await.unwrap();
+    assert_eq!((firsts(&log).await, trimmed.records), ([19, 19], 19 + 15));
+    assert_eq!(log.retain(&bounds(30, 30), retention).await.unwrap(), Trimmed::default());
+    assert_eq!(log.read("raw.a", 0, 19, 1).await.unwrap().records[0].offset, 19);
+    // Of a partition without a bound nothing goes.
+    hourly_again(&log).await;
+    assert_eq!(log.retain(&[], retention).await.unwrap(), Trimmed::default());
+}
+
+/// Both topics once more, much later.
+async fn hourly_again(log: &EmbeddedLog) {
+    for topic in ["raw.a", "raw.b"] {
+        let records = vec![NewRecord { partition: 0, value: b"x".to_vec() }];
+        let received_at = Some(Moment::from_ms(1_000 * 3_600_000));
+        log.append(Append { topic: topic.into(), received_at, ..orders(records) }).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_is_too_large_loses_its_oldest_but_never_what_is_not_applied() {
+    let folder = Folder::new();
+    let log = open(&folder).await;
+    hourly(&log, 30).await;
+    // 30 hours take 2.4 MB, and the 25 of the second topic that must stay a million.
+    let retention = Retention { log_retention_ms: i64::MAX, log_bytes_max: 1_000_000 };
+    let trimmed = log.retain(&bounds(30, 5), retention).await.unwrap();
+    assert_eq!((firsts(&log).await, trimmed.records), ([30, 5], 35));
+    assert!((35 * 40_000..36 * 40_000).contains(&trimmed.bytes), "{} bytes", trimmed.bytes);
+    let trimmed = log.retain(&bounds(30, 30), retention).await.unwrap();
+    assert!((1..6).contains(&trimmed.records), "{trimmed:?}");
+    assert_eq!(firsts(&log).await, [30, 5 + trimmed.records]);
+    let enough = Retention { log_bytes_max: 1_500_000, ..retention };
+    assert_eq!(log.retain(&bounds(30, 30), enough).await.unwrap(), Trimmed::default());
 }

@@ -20,6 +20,7 @@ pub struct Feed {
     pub(in crate::normalize) id: FeedId,
     pub(in crate::normalize) format: Format,
     pub(in crate::normalize) bytes_max: usize,
+    pub(in crate::normalize) compression: Option<Compression>,
     pub(in crate::normalize) resolution_ms: u32,
     pub(in crate::normalize) plan: Plan,
     pub(in crate::normalize) own: Option<(Read, Vec<String>)>,
@@ -40,6 +41,14 @@ pub enum Format {
     Csv(CsvFormat),
     /// One Avro datum; a file is an object container file.
     Avro(AvroFormat),
+}
+
+/// How each value of a feed is compressed; a body of intake that is compressed as a whole is
+/// intake's own matter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::normalize) struct Compression {
+    /// A value that unpacks to more than so many times its own size is a bomb.
+    pub(in crate::normalize) ratio_max: usize,
 }
 
 /// How a CSV feed is written.
@@ -93,10 +102,12 @@ pub(in crate::normalize) enum Makes {
     Fact(Kind, Vec<(&'static str, Source)>),
 }
 
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 15] = [
     "name",
     "format",
     "bytes_max",
+    "compression",
+    "ratio_max",
     "depth_max",
     "encoding",
     "header_lines",
@@ -126,6 +137,12 @@ impl Feed {
     #[must_use]
     pub const fn bytes_max(&self) -> usize {
         self.bytes_max
+    }
+
+    /// Whether each value is compressed by itself.
+    #[must_use]
+    pub const fn is_compressed(&self) -> bool {
+        self.compression.is_some()
     }
 
     /// The resolution of its times in milliseconds.
@@ -167,8 +184,39 @@ impl Feed {
         let Ok(bytes_max) = usize::try_from(bytes_max.number()?) else {
             return Err(bytes_max.error("expected a number of bytes that fits this machine"));
         };
+        let compression = Compression::compile(node)?;
         let resolution_ms = node.get("resolution_ms").map_or(Ok(1), |ms| ms.number())?;
-        Ok(Self { id, format, bytes_max, resolution_ms, plan, own, types, key, records })
+        Ok(Self {
+            id,
+            format,
+            bytes_max,
+            compression,
+            resolution_ms,
+            plan,
+            own,
+            types,
+            key,
+            records,
+        })
+    }
+}
+
+impl Compression {
+    fn compile(feed: Node<'_>) -> Result<Option<Self>, ManifestError> {
+        let Some(kind) = feed.get("compression") else {
+            return match feed.get("ratio_max") {
+                Some(ratio) => Err(ratio.error("expected compression beside it, found none")),
+                None => Ok(None),
+            };
+        };
+        if kind.text()? != "gzip" {
+            return Err(kind.error(format!("expected gzip, found {:?}", kind.text()?)));
+        }
+        let ratio = feed.need("ratio_max")?;
+        match usize::try_from(ratio.number()?) {
+            Ok(ratio_max) if ratio_max >= 1 => Ok(Some(Self { ratio_max })),
+            Ok(_) | Err(_) => Err(ratio.error("expected at least 1")),
+        }
     }
 }
 
@@ -270,7 +318,8 @@ impl Format {
     ) -> Result<Self, ManifestError> {
         let strangers: &[&str] = match kind {
             FormatKind::Json => &["encoding", "header_lines", "schema"],
-            FormatKind::Csv => &["depth_max", "schema"],
+            // The header line of a CSV value stands outside of it.
+            FormatKind::Csv => &["depth_max", "schema", "compression"],
             FormatKind::Avro => &["depth_max", "encoding", "header_lines"],
         };
         if let Some(stranger) = strangers.iter().find_map(|key| node.get(key)) {

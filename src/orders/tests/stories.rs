@@ -6,6 +6,7 @@ use crate::domain::event::{OrderEvent, OrderKind};
 use crate::domain::ids::WorkerToken;
 use crate::domain::time::Moment;
 use crate::orders::effects::Fate;
+use crate::orders::order::{NotCounted, Standing};
 
 fn tell(book: &mut Book, event: OrderEvent, received_at: Moment) -> Fate {
     let seq = book.fates.len();
@@ -32,8 +33,13 @@ fn riders_stand_on_the_day_that_their_order_counts_on() {
     assert_eq!(book.riders().into_iter().collect::<Vec<_>>(), [(day("2026-07-31"), both)]);
 }
 
-/// Cancelled at 9:00, completed, accepted at 10:00, all after the day was sealed. Previously the
-/// completion was folded into the tombstone, which then was no cancellation any more.
+fn standing(book: &Book, on: &str, id: &str) -> Standing {
+    book.orders(day(on))[id].standing()
+}
+
+/// Cancelled at 9:00, accepted at 10:00, then completed, all after the day was sealed. Previously
+/// the completion was folded into the tombstone, which then was no cancellation any more: the
+/// order counted for whoever read the day again, and its void took a count back that was not there.
 #[test]
 fn a_tombstone_stays_a_cancellation_whatever_comes_after_it() {
     let mut book = Book::new();
@@ -42,17 +48,90 @@ fn a_tombstone_stays_a_cancellation_whatever_comes_after_it() {
     tell(&mut book, bare("7", OrderKind::Cancelled, nine), nine);
     book.leave_early(day("2026-07-22"));
     book.late_run(day("2026-07-22"));
-    let completed = OrderEvent {
-        accepted_at: Some(nine.plus_ms(HOUR_MS)),
-        county: Some(super::county(150_102)),
-        ..bare("7", OrderKind::Completed, nine.plus_ms(2 * HOUR_MS))
-    };
-    tell(&mut book, completed, late);
-    book.late_run(day("2026-07-22"));
     tell(&mut book, accepted("7", 1, nine.plus_ms(HOUR_MS), 150_102), late);
     book.late_run(day("2026-07-22"));
+    let said_nothing_else = |kind| OrderEvent { line: None, ..bare("7", kind, late) };
+    for kind in [OrderKind::Completed, OrderKind::Void] {
+        tell(&mut book, said_nothing_else(kind), late);
+        book.leave_early(day("2026-07-25"));
+        book.late_run(day("2026-07-22"));
+        if kind == OrderKind::Completed {
+            let expected = Standing::NotCounted(NotCounted::CancelledBefore);
+            assert_eq!(standing(&book, "2026-07-20", "7"), expected);
+        }
+    }
     assert_eq!(total(&book), 0);
-    assert_eq!(book.tallies(), [(b'A', 3)].into());
+    assert_eq!(book.tallies(), [(b'A', 4)].into());
+}
+
+/// The cancellation itself names the acceptance that it came before. Previously a completion that
+/// said nothing else was folded into it when the day was sealed, and its rider was insured.
+#[test]
+fn a_cancellation_that_names_its_acceptance_stays_one_when_its_day_is_sealed() {
+    let mut book = Book::new();
+    let nine = day("2026-07-20").start().plus_ms(9 * HOUR_MS);
+    let cancelled = OrderEvent {
+        kind: OrderKind::Cancelled,
+        occurred_at: nine,
+        ..accepted("7", 1, nine.plus_ms(HOUR_MS), 150_102)
+    };
+    let completed = OrderEvent { line: None, ..bare("7", OrderKind::Completed, nine) };
+    tell(&mut book, cancelled, nine);
+    assert_eq!(tell(&mut book, completed, nine), Fate::Applied);
+    book.seal(day("2026-07-20"));
+    let expected = Standing::NotCounted(NotCounted::CancelledBefore);
+    assert_eq!(standing(&book, "2026-07-20", "7"), expected);
+    assert_eq!((total(&book), book.riders().len()), (0, 0));
+}
+
+/// An acceptance without its rider, and the same with him: a duplicate that tells who it was,
+/// while the day is open, after it was sealed, and before and after a restart.
+#[test]
+fn a_duplicate_tells_who_the_rider_was() {
+    for is_sealed in [false, true] {
+        let mut book = Book::new();
+        let noon = day("2026-07-20").start().plus_ms(12 * HOUR_MS);
+        let nobody = OrderEvent { worker: None, ..accepted("7", 1, noon, 150_102) };
+        tell(&mut book, nobody, noon);
+        if is_sealed {
+            book.seal(day("2026-07-20"));
+            assert_eq!(book.riders().len(), 0, "nobody is known yet");
+        }
+        let later = if is_sealed { noon.plus_ms(100 * HOUR_MS) } else { noon };
+        tell(&mut book, accepted("7", 1, noon, 150_102), later);
+        if is_sealed {
+            book.late_run(day("2026-07-20"));
+        } else {
+            book.rebuild();
+            let again = tell(&mut book, accepted("7", 1, noon, 150_102), later);
+            assert_eq!(again, Fate::Duplicate);
+            // Somebody else, a day and more later, is no reassignment of an order with a rider.
+            let other = accepted("7", 2, noon.plus_ms(30 * HOUR_MS), 150_102);
+            assert_eq!(tell(&mut book, other, later), Fate::Held);
+            book.seal(day("2026-07-20"));
+        }
+        assert_eq!((total(&book), book.fates[&1]), (1, Fate::Duplicate));
+        let insured = [(150_100, 1)].into_iter().collect();
+        assert_eq!(book.riders(), [(day("2026-07-20"), insured)].into());
+    }
+}
+
+/// A completion without its rider, and the same with him, neither with the acceptance: then there
+/// is a rider, and another one an hour later is a reassignment instead of a disagreement.
+#[test]
+fn a_duplicate_without_acceptance_tells_who_the_rider_was_too() {
+    let mut book = Book::new();
+    let noon = day("2026-07-20").start().plus_ms(12 * HOUR_MS);
+    let nobody = OrderEvent { worker: None, ..accepted("7", 1, noon, 150_102) };
+    let completed = bare("7", OrderKind::Completed, noon.plus_ms(2 * HOUR_MS));
+    let by_rider = OrderEvent { worker: Some(WorkerToken(1)), ..completed.clone() };
+    tell(&mut book, nobody, noon);
+    assert_eq!(tell(&mut book, completed, noon), Fate::Applied);
+    assert_eq!(tell(&mut book, by_rider, noon), Fate::Duplicate);
+    book.rebuild();
+    let other = accepted("7", 2, noon.plus_ms(HOUR_MS), 150_102);
+    assert_eq!(tell(&mut book, other, noon), Fate::Applied);
+    assert_eq!(total(&book), 1);
 }
 
 /// A void without acceptance two days after a completion without acceptance. Previously the late
@@ -70,6 +149,21 @@ fn a_tombstone_never_closes_an_open_day() {
     assert_eq!(tell(&mut book, accepted("9", 1, open, 150_102), open), Fate::Applied);
     assert_eq!(total(&book), 2);
     assert_eq!(book.tallies(), [(b'A', 3), (b'H', 1)].into());
+}
+
+/// A cancellation alone, of a day that nobody has an order of yet: its tombstone goes to a day
+/// that is over, and the day itself still takes orders. Without the cap the day would be closed,
+/// and its order would be late.
+#[test]
+fn a_tombstone_alone_leaves_its_day_open() {
+    let mut book = Book::new();
+    let noon = day("2026-07-22").start().plus_ms(12 * HOUR_MS);
+    tell(&mut book, bare("7", OrderKind::Cancelled, noon), noon);
+    book.leave_early(day("2026-07-22"));
+    book.late_run(day("2026-07-20"));
+    assert_eq!(book.orders(day("2026-07-20")).len(), 1);
+    tell(&mut book, accepted("9", 1, noon, 150_102), noon);
+    assert_eq!((total(&book), book.store.late.len()), (1, 0));
 }
 
 /// A completion came before its acceptance, both were counted, the day was sealed, the process

@@ -93,3 +93,28 @@ fn rows_that_break_a_rule_are_refused_with_file_line_and_field() {
         check_refused(file, from, to, expected);
     }
 }
+
+#[test]
+fn a_unit_code_that_no_unit_has_is_refused() {
+    for (from, to, expected) in [
+        (
+            "150102,新城区,150100,呼和浩特市",
+            "150102,新城区,150199,呼和浩特市",
+            "policy regions.csv line 2, reporting_unit_code: expected the code of a league or \
+             city or of a county in the table, found 150199",
+        ),
+        (
+            "150103,回民区,150100,呼和浩特市",
+            "150103,回民区,159900,某市",
+            "line 3, reporting_unit_code: expected the code of a league",
+        ),
+        (
+            "152923,额济纳旗,152900",
+            "152923,额济纳旗,152201",
+            "reporting_unit_code: expected 152900, the code of 阿拉善盟 in the rows before, found \
+             152201",
+        ),
+    ] {
+        check_refused("regions", from, to, expected);
+    }
+}

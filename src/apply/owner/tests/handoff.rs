@@ -1,0 +1,70 @@
+//! Everything keyed wrongly, and little room between the partitions.
+
+use super::bench::{Bench, accepted, july, work};
+use crate::apply::engine::ApplySettings;
+use crate::apply::owner::{Owner, Step};
+use crate::store::outcomes::Tally;
+
+const ORDERS_EACH: u64 = 60;
+const WAITING: &str = "select cast(count(*) as bigint) as n from handoff";
+
+/// Two partitions, each with the orders of the other, a few at a time.
+async fn crossed(handoff_bytes_max: u64) -> Bench {
+    let settings =
+        ApplySettings { batch_bytes_max: 1, handoff_bytes_max, ..ApplySettings::default() };
+    let bench = Bench::with("meituan", 2, settings).await;
+    for partition in [0, 1] {
+        let numbers = (1000..).map(|n: u32| n.to_string());
+        let wrong: Vec<_> = numbers.filter(|id| bench.home(id) != partition).take(60).collect();
+        for ids in wrong.chunks(6) {
+            let values: Vec<_> =
+                ids.iter().map(|id| accepted(id, 7, july(2, 600)).bytes()).collect();
+            bench.append((partition, "orders"), july(2, 610), &values).await;
+        }
+    }
+    bench
+}
+
+const fn read(owner: &Owner) -> u64 {
+    owner.progress().0
+}
+
+#[tokio::test]
+async fn a_batch_waits_while_its_target_has_too_much_waiting_and_goes_on_when_it_is_drained() {
+    let bench = crossed(0).await;
+    let (mut one, mut two) = (bench.owner(0).await, bench.owner(1).await);
+    assert!(matches!(one.step().await.unwrap(), Step::Worked(_)));
+    let first = read(&one);
+    assert!(first > 0 && first < ORDERS_EACH);
+    for _ in 0..3 {
+        assert_eq!(one.step().await.unwrap(), Step::Waits);
+    }
+    assert_eq!((read(&one), bench.number(WAITING).await), (first, 1), "nothing was committed");
+    // The other one waits in turn, but drains what waits for it.
+    assert!(matches!(two.step().await.unwrap(), Step::Worked(_)), "drained");
+    assert_eq!(bench.counted().await, i64::try_from(first).unwrap());
+    assert!(matches!(one.step().await.unwrap(), Step::Worked(_)));
+    assert!(read(&one) > first);
+}
+
+#[tokio::test]
+async fn two_that_wait_for_one_another_both_come_to_their_end() {
+    for handoff_bytes_max in [0, 1_000, 64 << 20] {
+        let bench = crossed(handoff_bytes_max).await;
+        let mut owners = [bench.owner(0).await, bench.owner(1).await];
+        let mut rounds = 0;
+        while owners.iter().any(|owner| owner.progress().0 < ORDERS_EACH)
+            || bench.number(WAITING).await > 0
+        {
+            for owner in &mut owners {
+                work(owner).await;
+            }
+            rounds += 1;
+            assert!(rounds < 2 * ORDERS_EACH, "a deadlock under {handoff_bytes_max}");
+        }
+        let all = i64::try_from(2 * ORDERS_EACH).unwrap();
+        assert_eq!(bench.counted().await, all);
+        let expected = Tally { received: all, applied: all, ..Tally::default() };
+        assert_eq!(bench.tally().await, expected);
+    }
+}

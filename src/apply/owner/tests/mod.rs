@@ -1,0 +1,7 @@
+//! One owner, or a few, against a real database and the log in memory.
+
+mod bench;
+mod handoff;
+mod held_again;
+mod log_bound;
+mod taken_back;

@@ -1,0 +1,76 @@
+//! A number of another day's order is given again: the second order is taken back when its day is
+//! sealed, and each of its messages, and no other, is looked at by the late run.
+
+use std::collections::BTreeSet;
+
+use super::bench::{Bench, Order, accepted, july, work};
+use crate::apply::day::read_day;
+use crate::domain::event::OrderKind;
+use crate::domain::time::Day;
+use crate::store::outcomes::Tally;
+use crate::store::positions::PartitionKey;
+
+/// X is an order of 2 July, which is sealed; `second` comes for X on 6 July, one batch a message,
+/// behind another order of that day; then 6 July is sealed and the late run has its turn.
+async fn told(second: &[Order<'_>]) -> Bench {
+    let bench = Bench::new("meituan", 1).await;
+    let mut owner = bench.owner(0).await;
+    let first = accepted("X", 7, july(2, 600));
+    let before = [(july(2, 610), first), (july(6, 1), accepted("A", 1, july(6, 0)))];
+    let after = [accepted("B", 1, july(9, 10)), accepted("C", 1, july(9, 100))];
+    let told = second.iter().map(|order| (order.at, *order));
+    let after = after.into_iter().map(|order| (order.at, order));
+    for (at, order) in before.into_iter().chain(told).chain(after) {
+        bench.append((0, "orders"), at, &[order.bytes()]).await;
+        work(&mut owner).await;
+    }
+    owner.seal_until(Day::from_ymd(2026, 7, 6).unwrap()).await.unwrap();
+    work(&mut owner).await;
+    let days = "select cast(count(*) as bigint) as n from order_day where state = 'sealed'";
+    assert_eq!(bench.number(days).await, 2);
+    let late = "select cast(count(*) as bigint) as n from segment where kind in ('late', 'early')";
+    assert_eq!(bench.number(late).await, 0);
+    bench
+}
+
+/// The kinds that are known of X on 2 July.
+async fn kinds(bench: &Bench) -> u8 {
+    let mut tx = bench.engine.db.snapshot().await.unwrap();
+    let key = PartitionKey { topic: "raw.meituan".to_owned(), partition: 0 };
+    let day = read_day(&mut tx, &key, Day::from_ymd(2026, 7, 2).unwrap()).await.unwrap().day;
+    let platform = bench.engine.connectors.iter().find(|m| m.name().as_str() == "meituan");
+    let platform = platform.unwrap().platform().unwrap().clone();
+    let rider = bench.engine.tokens.worker(&platform, "7");
+    let orders = day.orders_of(&BTreeSet::from([rider]), &platform);
+    assert_eq!(orders.len(), 1);
+    orders[0].kinds()
+}
+
+#[tokio::test]
+async fn a_message_that_was_held_is_not_taken_for_the_orders_first() {
+    let at = july(6, 600);
+    let wrong_county = Order { county: 150_999, ..accepted("X", 7, at) };
+    let right = Order { at: july(6, 601), ..accepted("X", 7, at) };
+    let completed = Order { status: 40, accepted_at: None, at: july(6, 640), ..right };
+    // A duplicate at its time, which stays one.
+    let again = Order { at: july(6, 602), ..right };
+    let bench = told(&[wrong_county, right, again, completed]).await;
+    let held = bench.held().await;
+    let expected = [("county.unknown", 2), ("order.same_id_other_day", 3)];
+    assert_eq!(held, expected.map(|(reason, offset)| (reason.to_owned(), offset)));
+    // X, A, B, C and the completion, which says nothing of a day.
+    let expected = Tally { received: 8, applied: 5, duplicate: 1, held: 2, ..Tally::default() };
+    assert_eq!(bench.tally().await, expected);
+    assert_eq!(bench.counted().await, 4);
+}
+
+#[tokio::test]
+async fn what_waited_for_the_second_order_is_looked_at_again_too() {
+    let completed =
+        Order { status: 40, accepted_at: None, at: july(6, 640), ..accepted("X", 7, july(6, 600)) };
+    let second = Order { at: july(6, 650), ..accepted("X", 7, july(6, 600)) };
+    let bench = told(&[completed, second]).await;
+    assert_eq!(bench.held().await, [("order.same_id_other_day".to_owned(), 3)]);
+    assert_eq!(bench.tally().await, Tally { received: 6, applied: 5, held: 1, ..Tally::default() });
+    assert_eq!(kinds(&bench).await, OrderKind::Accepted.bit() | OrderKind::Completed.bit());
+}

@@ -1,0 +1,169 @@
+//! The messages that made an order which is taken back, found again in the log: they go to the late
+//! run as if they had come for a sealed day.
+//!
+//! Only messages that the batches' own records call applied can be among them: what was held,
+//! ignored or a duplicate at the time stays that. Of those, the order's are all from its first
+//! event on, since memory knew it from then; before, only what waited for that first event.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::domain::event::OrderEvent;
+use crate::domain::ids::OrderId;
+use crate::log::Batch;
+use crate::orders::CodecError;
+use crate::orders::columns::{Columns, RawMessage};
+use crate::orders::effects::Fate;
+use crate::orders::fates::decode_fates;
+use crate::orders::order::Order;
+use crate::store::outcomes::{batches_over, first_offset};
+use crate::store::segments::StoredSegment;
+
+use super::Owner;
+use super::decode::{Decoded, raw_of};
+use crate::apply::engine::EngineError;
+
+/// Applied messages of one order number, in order of the log.
+pub(super) type Applied = Vec<(OrderEvent, RawMessage)>;
+
+impl Owner {
+    /// The messages of orders that are taken back, as late events, out of the applied ones.
+    pub(super) fn messages_of(
+        &self,
+        doubles: &[(u32, Order)],
+        mut applied: HashMap<OrderId, Applied>,
+    ) -> Columns {
+        let mut late = Columns::default();
+        for (_, order) in doubles {
+            let messages = order.id().and_then(|id| applied.remove(id)).unwrap_or_default();
+            for (event, raw) in messages_that_made(order, messages) {
+                late.push_raw(&event, raw);
+            }
+        }
+        self.add_untraceable(doubles, &mut late);
+        late
+    }
+
+    /// Reads the applied messages of these order numbers, from the first batch of their day on,
+    /// whose segments are `read`.
+    pub(super) async fn read_applied(
+        &self,
+        ids: Vec<OrderId>,
+        read: &[StoredSegment],
+    ) -> Result<HashMap<OrderId, Applied>, EngineError> {
+        let mut into: HashMap<OrderId, Applied> =
+            ids.into_iter().map(|id| (id, Applied::new())).collect();
+        if into.is_empty() {
+            return Ok(into);
+        }
+        let first_batch = read.iter().map(|segment| segment.batch).min().unwrap_or(0);
+        let next_offset = self.claim.next_offset;
+        let mut tx = self.engine.db.snapshot().await?;
+        let first = first_offset(&mut tx, &self.key, first_batch).await?;
+        let batches = batches_over(&mut tx, &self.key, first, next_offset).await?;
+        tx.commit().await?;
+        let applied = ranges_of(Fate::Applied, &batches)?;
+        let extents = self.engine.log.extents(&self.key.topic).await?;
+        let kept = extents.iter().find(|extent| extent.partition == self.key.partition);
+        let mut from = first.max(kept.map_or(0, |extent| extent.first));
+        while from < next_offset {
+            let bytes_max = self.engine.settings.batch_bytes_max;
+            let batch = self.engine.log.read(&self.key.topic, self.key.partition, from, bytes_max);
+            let batch = batch.await?;
+            let Some(last) = batch.records.last() else { break };
+            from = last.offset + 1;
+            let batch = Arc::new(batch);
+            let decoded = self.decode(Arc::clone(&batch)).await?;
+            self.keep_applied(&batch, decoded, &applied, &mut into);
+        }
+        Ok(into)
+    }
+
+    fn keep_applied(
+        &self,
+        batch: &Batch,
+        decoded: Decoded,
+        applied: &[Range<u64>],
+        into: &mut HashMap<OrderId, Applied>,
+    ) {
+        for item in decoded.orders {
+            let Some(messages) = into.get_mut(&item.event.order_id) else { continue };
+            let raw = raw_of(batch, self.key.partition, item.index);
+            let raw = raw.filter(|raw| is_among(raw.offset, applied));
+            messages.extend(raw.map(|raw| (item.event, raw)));
+        }
+    }
+
+    /// An order whose messages the log has trimmed is left to the late run by its events alone.
+    fn add_untraceable(&self, doubles: &[(u32, Order)], late: &mut Columns) {
+        for (_, order) in doubles {
+            let is_traced = order.id().is_some_and(|id| late.has_id(id));
+            if is_traced {
+                continue;
+            }
+            for event in order.events() {
+                let mut raw = RawMessage::nothing();
+                raw.received_at = self.claim.received_at;
+                raw.bytes = format!("{event:?}").into_bytes();
+                late.push_raw(event, raw);
+            }
+        }
+    }
+}
+
+fn is_among(offset: u64, ranges: &[Range<u64>]) -> bool {
+    let place = ranges.partition_point(|range| range.end <= offset);
+    ranges.get(place).is_some_and(|range| range.contains(&offset))
+}
+
+/// Positions that batches gave one fate, ascending. A handoff's batch applied none of this log.
+fn ranges_of(fate: Fate, batches: &[(u64, u64, Vec<u8>)]) -> Result<Vec<Range<u64>>, CodecError> {
+    let mut ranges = Vec::new();
+    for (first, next, outcomes) in batches {
+        let mut at = *first;
+        for run in decode_fates(outcomes)?.chunk_by(|one, other| one == other) {
+            let length = u64::try_from(run.len()).unwrap_or(u64::MAX);
+            let end = at.saturating_add(length).min(*next);
+            if run.first() == Some(&fate) && at < end {
+                ranges.push(at..end);
+            }
+            at = end;
+        }
+    }
+    Ok(ranges)
+}
+
+/// Those of the applied messages of an order's number that made this order. Earlier ones made the
+/// order that stands on another day.
+fn messages_that_made(order: &Order, messages: Applied) -> Applied {
+    let Some(first) = order.events().first() else { return Applied::new() };
+    let is_first = |event: &OrderEvent| {
+        event.kind == first.kind
+            && event.worker == first.worker
+            && event.accepted_at == first.accepted_at
+            && event.county == first.county
+            && event.line == first.line
+    };
+    let Some(begin) = messages.iter().position(|(event, _)| is_first(event)) else {
+        return Applied::new();
+    };
+    let (mut before, mut made) = (messages, Applied::new());
+    let after = before.split_off(begin);
+    let mut seen: Vec<_> = after.iter().map(|(event, _)| (event.kind, event.worker)).collect();
+    // What waited: the last of each kind and rider that the order has and no later message gave.
+    while let Some((event, raw)) = before.pop() {
+        let is_kind = |(kind, worker): &(_, Option<_>)| {
+            *kind == event.kind
+                && (worker.is_none() || event.worker.is_none() || *worker == event.worker)
+        };
+        let waited = event.accepted_at.is_none() && order.kinds() & event.kind.bit() != 0;
+        if waited && !seen.iter().any(is_kind) {
+            seen.push((event.kind, event.worker));
+            made.push((event, raw));
+        }
+    }
+    made.reverse();
+    made.extend(after);
+    made
+}
