@@ -364,10 +364,11 @@ fn take_packed(
 
 fn put_rice(out: &mut Vec<u8>, range: &Range, values: &[i64]) {
     let present = values.iter().filter(|value| **value != ABSENT);
-    let offsets: Vec<u64> = present.map(|value| range.offset(*value)).collect();
-    let sum: u128 = offsets.iter().map(|offset| u128::from(*offset)).sum();
-    let mean = (sum / offsets.len().max(1) as u128) as u64;
-    let low_bits = rice_bits(mean);
+    let mut sorted: Vec<u64> = present.map(|value| range.offset(*value)).collect();
+    // The median, which far values do not move, where a mean of like values would be.
+    let middle = sorted.len() / 2;
+    let median = *sorted.select_nth_unstable(middle).1;
+    let low_bits = rice_bits(median.saturating_add(median / 2));
     out.push(RICE);
     out.push(u8::from(range.has_absent));
     put_int(out, range.min);
