@@ -30,6 +30,8 @@ pub struct ApplySettings {
     pub early_segments_done_min: usize,
     /// How often late events are run, by the partition's clock.
     pub late_run_every_ms: i64,
+    /// Whether what is applied is kept until it is published to the canonical topics.
+    pub canonical_topics: bool,
 }
 
 impl Default for ApplySettings {
@@ -41,6 +43,7 @@ impl Default for ApplySettings {
             merge_rows_max: 131_072,
             early_segments_done_min: 32,
             late_run_every_ms: 3_600_000,
+            canonical_topics: true,
         }
     }
 }

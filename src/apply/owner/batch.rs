@@ -19,13 +19,13 @@ use crate::orders::segment;
 use crate::orders::shard::Shard;
 use crate::store::held::{ToHold, hold};
 use crate::store::outcomes::{Tallies, Tally, add};
-use crate::store::{Tx, segments};
+use crate::store::{Tx, publish_outbox, segments};
 
 use super::decode::{Decoded, decode, raw_of};
 use super::write::Progress;
 use super::{Cuts, Owner, Step};
 use crate::apply::engine::EngineError;
-use crate::apply::{Outcome, event, release, snapshot};
+use crate::apply::{Outcome, canonical, event, release, snapshot};
 
 /// A batch of messages with what they mean: from the log or from handoff.
 struct Work {
@@ -203,10 +203,15 @@ impl Owner {
         for (index, fate) in orders.chain(ignored) {
             set(&mut fates, index, fate);
         }
+        let mut outgoing = Vec::new();
         for (index, event) in &work.events {
             let fate = self.apply_event(&mut tx, event, &mut held, *index).await?;
             set(&mut fates, *index, fate);
+            if fate == Fate::Applied && is_shareable(&event.fact) {
+                outgoing.extend(canonical::outgoing(&self.engine, event));
+            }
         }
+        publish_outbox::put(&mut tx, &outgoing).await?;
         self.hold(&mut tx, work, held, &mut fates).await?;
         if let Some((from, batch)) = work.handoff {
             segments::delete_handoff(&mut tx, &self.key, from, batch).await?;
@@ -259,6 +264,11 @@ impl Owner {
         match event::apply_event(tx, scope, event).await? {
             Outcome::Applied { releases } => {
                 snapshot::after_event(tx, scope, event).await?;
+                // An event with a transaction of its own goes before those that it releases; those
+                // that share one are written together.
+                if !is_shareable(&event.fact) {
+                    canonical::publish(tx, &self.engine, event).await?;
+                }
                 release::release(tx, &self.engine, scope, releases).await?;
                 Ok(Fate::Applied)
             }

@@ -56,12 +56,16 @@ impl Owner {
         let mut tx = self.engine.db.snapshot().await?;
         let base = segments::of_kind(&mut tx, &self.key, SegmentKind::Base, Some(day)).await?;
         let delta = segments::of_kind(&mut tx, &self.key, SegmentKind::Delta, Some(day)).await?;
+        let mut unpublished = self.unpublished(&mut tx).await?;
         let mut open = OpenDay::default();
         for segment in &base {
+            unpublished.base(segment);
             open.add_base(&decode(&segment.bytes)?.1);
         }
         for segment in &delta {
-            open.add_delta(&decode(&segment.bytes)?.1);
+            let decoded = decode(&segment.bytes)?;
+            unpublished.delta(segment, &decoded, &open)?;
+            open.add_delta(&decoded.1);
         }
         let doubles = self.doubles(&mut tx, day, &open).await?;
         tx.commit().await?;
@@ -74,6 +78,7 @@ impl Owner {
             segments::delete(&mut tx, &self.key, segment).await?;
         }
         let next_ordinal = self.write_sealed(&mut tx, day, sealed, &mut hasher).await?;
+        self.write_unpublished(&mut tx, day, &unpublished, &doubles, &mut hasher).await?;
         let counts = self.taken_back_counts(&doubles);
         self.add_counts(&mut tx, &counts).await?;
         let waited = self.waited_until(day);

@@ -9,6 +9,7 @@ mod decode;
 mod late;
 mod load;
 mod merge;
+mod unpublished;
 mod write;
 
 use std::collections::HashMap;
