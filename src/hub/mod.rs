@@ -11,6 +11,7 @@ mod keys;
 mod levy;
 mod outcomes;
 mod process;
+mod publish;
 mod recycle;
 mod versions;
 
@@ -23,6 +24,7 @@ use crate::apply::missing::AcceptError;
 use crate::domain::ids::ConnectorId;
 use crate::domain::time::Moment;
 use crate::forward::acks::AckError;
+use crate::forward::canonical::{CanonicalError, Limits as CanonicalLimits};
 use crate::forward::client::ClientError;
 use crate::forward::relay::RelayError;
 use crate::intake::{IntakeError, Route};
@@ -51,12 +53,15 @@ pub struct HubSettings {
     pub policy: PathBuf,
     /// Limits of the applying side.
     pub apply: ApplySettings,
+    /// Limits of publishing.
+    pub canonical: CanonicalLimits,
 }
 
 /// A running hub.
 pub struct Hub {
     pub(crate) engine: Arc<Engine>,
     log: EmbeddedLog,
+    canonical: CanonicalLimits,
     owners: process::Owners,
 }
 
@@ -93,6 +98,9 @@ pub enum HubError {
     /// A missing statement cannot be accepted.
     #[error(transparent)]
     Accept(#[from] AcceptError),
+    /// Events cannot be published.
+    #[error(transparent)]
+    Canonical(#[from] CanonicalError),
     /// Records cannot be delivered.
     #[error(transparent)]
     Relay(#[from] RelayError),
@@ -185,7 +193,8 @@ impl Hub {
             clock,
             settings: settings.apply,
         };
-        Ok(Self { engine: Arc::new(engine), log, owners: process::Owners::default() })
+        let (canonical, owners) = (settings.canonical, process::Owners::default());
+        Ok(Self { engine: Arc::new(engine), log, canonical, owners })
     }
 
     /// The state database, for readers.
