@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-/// See ADR 0007.
+/// See ADR 0008.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 

@@ -39,6 +39,7 @@ create table batch (
     kind         text   not null,
     first_offset bigint not null,
     next_offset  bigint not null,
+    received_at  bigint not null,
     versions     text   not null,
     digest       blob   not null,
     outcomes     blob   not null,

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::ids::{PlatformId, WorkerToken};
 use crate::domain::time::Day;
+use crate::orders::columns::Columns;
 use crate::orders::index::{decode_directory, directory_bytes_max};
 use crate::orders::order::Order;
 use crate::orders::part::Deltas;
 use crate::orders::seal::OpenDay;
-use crate::orders::segment::decode;
+use crate::orders::segment::{SegmentHead, decode};
 use crate::store::Tx;
 use crate::store::positions::PartitionKey;
 use crate::store::segments::{self, SegmentKind, StoredSegment};
@@ -33,15 +34,35 @@ pub(super) async fn read_day(
     key: &PartitionKey,
     day: Day,
 ) -> Result<ReadDay, EngineError> {
+    read_day_seen(tx, key, day, &mut |_, _, _| Ok(())).await
+}
+
+/// Sees a segment with its rows, and the day as far as it was read before.
+pub(super) type See<'a> = dyn FnMut(&StoredSegment, &(SegmentHead, Columns), &OpenDay) -> Result<(), EngineError>
+    + Send
+    + 'a;
+
+/// As [`read_day`], and shows every segment on the way.
+///
+/// # Errors
+/// As [`read_day`], and what `see` says.
+pub(super) async fn read_day_seen(
+    tx: &mut Tx,
+    key: &PartitionKey,
+    day: Day,
+    see: &mut See<'_>,
+) -> Result<ReadDay, EngineError> {
     let mut whole = ReadDay { day: OpenDay::default(), segments: Vec::new() };
     for kind in [SegmentKind::Sealed, SegmentKind::Base, SegmentKind::Delta] {
         for mut segment in segments::of_kind(tx, key, kind, Some(day)).await? {
-            let (_, rows) = decode(&std::mem::take(&mut segment.bytes))?;
+            let decoded = decode(&segment.bytes)?;
+            see(&segment, &decoded, &whole.day)?;
             if kind == SegmentKind::Delta {
-                whole.day.add_delta(&rows);
+                whole.day.add_delta(&decoded.1);
             } else {
-                whole.day.add_base(&rows);
+                whole.day.add_base(&decoded.1);
             }
+            segment.bytes = Vec::new();
             whole.segments.push(segment);
         }
     }

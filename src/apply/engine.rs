@@ -33,6 +33,8 @@ pub struct ApplySettings {
     /// Where more than so many bytes wait for another partition, a batch that would leave more
     /// does not commit until that one's owner has drained them.
     pub handoff_bytes_max: u64,
+    /// Whether what is applied is kept until it is published to the canonical topics.
+    pub canonical_topics: bool,
 }
 
 impl Default for ApplySettings {
@@ -45,6 +47,7 @@ impl Default for ApplySettings {
             early_segments_done_min: 32,
             late_run_every_ms: 3_600_000,
             handoff_bytes_max: 64 << 20,
+            canonical_topics: true,
         }
     }
 }

@@ -6,6 +6,7 @@
 pub mod ack;
 mod bank;
 mod booking;
+pub mod canonical;
 mod case_event;
 mod case_records;
 mod content;

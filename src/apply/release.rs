@@ -13,7 +13,7 @@ use crate::store::held::{self, Held};
 use crate::store::outcomes::{Tallies, Tally, add};
 
 use super::engine::{Engine, EngineError};
-use super::{Outcome, Scope, event};
+use super::{Outcome, Scope, canonical, event};
 
 /// Applies what waits for `keys`, and what waits for that in turn, until nothing moves.
 ///
@@ -52,7 +52,7 @@ pub async fn try_again(
     held: &Held,
 ) -> Result<Outcome, EngineError> {
     match normalized(engine, held) {
-        Normalized::Event(event) => applied(tx, scope, &event).await,
+        Normalized::Event(event) => applied(tx, engine, scope, &event).await,
         Normalized::Held(reason) => Ok(Outcome::Held(*reason)),
         Normalized::Order(_) | Normalized::Ignored { .. } => {
             let detail = "expected no order event among released messages".to_owned();
@@ -61,8 +61,17 @@ pub async fn try_again(
     }
 }
 
-async fn applied(tx: &mut Tx, scope: Scope<'_>, event: &Event) -> Result<Outcome, EngineError> {
-    Ok(event::apply_event(tx, scope, event).await?)
+async fn applied(
+    tx: &mut Tx,
+    engine: &Engine,
+    scope: Scope<'_>,
+    event: &Event,
+) -> Result<Outcome, EngineError> {
+    let outcome = event::apply_event(tx, scope, event).await?;
+    if let Outcome::Applied { .. } = outcome {
+        canonical::publish(tx, engine, event).await?;
+    }
+    Ok(outcome)
 }
 
 /// What a held message means under the manifest in force.

@@ -107,6 +107,7 @@ async fn run(options: Options) -> Result<ExitCode, CliError> {
             hub.close().await?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Publish => operate::publish(&folders).await,
         Command::Seal(asked) => operate::seal(&folders, &asked).await,
         Command::Freeze(asked) => operate::freeze(&folders, &asked).await,
         Command::Evidence => operate::evidence(&folders).await,
@@ -131,6 +132,10 @@ async fn run(options: Options) -> Result<ExitCode, CliError> {
             let report = check_compatibility(&folders.schemas)?;
             print!("{}", show::compatibility(&report));
             Ok(if report.breaks.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Command::Schema(SchemaCommand::List) => {
+            print!("{}", show::schemas());
+            Ok(ExitCode::SUCCESS)
         }
     }
 }

@@ -1,5 +1,5 @@
-//! An operator's commands on a hub: replay a folder, seal days, freeze a month, attach evidence,
-//! trim the log.
+//! An operator's commands on a hub: replay a folder, publish, seal days, freeze a month, attach
+//! evidence, trim the log.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -37,6 +37,20 @@ pub(super) async fn seal(folders: &Folders, asked: &Seal) -> Result<ExitCode, Cl
     let mut hub = Hub::open(&folders.settings()).await?;
     hub.seal_until(asked.until.0).await?;
     hub.process_until_idle(&Arc::new(AtomicU64::new(0))).await?;
+    hub.close().await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Publishes what is applied and not published yet.
+pub(super) async fn publish(folders: &Folders) -> Result<ExitCode, CliError> {
+    let hub = Hub::open(&folders.settings()).await?;
+    let published = hub.publish_until_idle().await?;
+    for (topic, events) in &published {
+        println!("{topic}: {events} events");
+    }
+    if published.is_empty() {
+        println!("nothing to publish");
+    }
     hub.close().await?;
     Ok(ExitCode::SUCCESS)
 }

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::apply::engine::ApplySettings;
 use crate::domain::time::{Day, Month};
+use crate::forward::canonical::Limits;
 use crate::hub::HubSettings;
 use crate::log::embedded::Retention;
 
@@ -35,6 +36,10 @@ pub(super) struct Folders {
     /// Canonical schemas and their released versions.
     #[arg(long, global = true, default_value = "schemas")]
     pub(super) schemas: PathBuf,
+    /// Keep nothing for the canonical topics, and publish nothing. Days sealed meanwhile are never
+    /// published.
+    #[arg(long, global = true)]
+    pub(super) no_canonical_topics: bool,
 }
 
 impl Folders {
@@ -43,8 +48,12 @@ impl Folders {
             data: self.data.clone(),
             connectors: self.connectors.clone(),
             policy: self.policy.clone(),
-            apply: ApplySettings::default(),
+            apply: ApplySettings {
+                canonical_topics: !self.no_canonical_topics,
+                ..ApplySettings::default()
+            },
             retention: Retention::default(),
+            canonical: Limits::default(),
         }
     }
 }
@@ -62,6 +71,8 @@ pub(super) enum Command {
     Replay(Replay),
     /// Apply everything that is in the log.
     Process,
+    /// Publish what is applied and not published yet to the canonical topics.
+    Publish,
     /// Seal days before their time, for example after a backfill, and run late events.
     Seal(Seal),
     /// Freeze a month (所属期) with what is applied now, and issue its figures.
@@ -234,6 +245,8 @@ pub(super) enum ConnectorCommand {
 pub(super) enum SchemaCommand {
     /// Hold the schemas against every released version.
     Check,
+    /// The number in the frames of each record, its name and its topic.
+    List,
 }
 
 /// A day as an argument: `2026-07-01`.

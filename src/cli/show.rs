@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::schema::Record;
 use crate::schema::gate::Report;
 use crate::store::held::Held;
 
@@ -66,6 +67,15 @@ pub(super) fn held(held: &Held) -> String {
 /// What the compatibility gate found.
 pub(super) fn compatibility(report: &Report) -> String {
     report.to_string()
+}
+
+/// Number, name and topic of each canonical record.
+pub(super) fn schemas() -> String {
+    let line = |record: &Record| {
+        let topic = record.topic().unwrap_or("not published");
+        format!("{}  {}  {topic}\n", record.schema_id(), record.name())
+    };
+    Record::ALL.iter().map(line).collect()
 }
 
 #[cfg(test)]

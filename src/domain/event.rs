@@ -13,7 +13,8 @@ use super::time::{Day, Moment, Month};
 /// Where an event came from and when; the same for every kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Envelope {
-    /// `<connector>:<kind>:<identity>[:<revision>]`, made of content, the same for the same fact.
+    /// `<connector>:<kind>:<identity>[:<revision>]`, made of content, the same for the same fact;
+    /// for order events see [`super::order_view::OrderEventIds`].
     pub event_id: EventId,
     /// The counterparty.
     pub connector: ConnectorId,

@@ -7,6 +7,7 @@ pub mod hold;
 pub mod ids;
 pub mod message;
 pub mod money;
+pub mod order_view;
 pub mod personal;
 pub mod time;
 

@@ -10,6 +10,7 @@ pub mod acks;
 mod answer;
 mod breaker;
 mod budget;
+pub mod canonical;
 pub mod client;
 pub mod contract;
 mod delivery;

@@ -11,6 +11,7 @@ mod keys;
 mod levy;
 mod outcomes;
 mod process;
+mod publish;
 mod recycle;
 mod trim;
 mod versions;
@@ -24,6 +25,7 @@ use crate::apply::missing::AcceptError;
 use crate::domain::ids::ConnectorId;
 use crate::domain::time::Moment;
 use crate::forward::acks::AckError;
+use crate::forward::canonical::{CanonicalError, Limits as CanonicalLimits};
 use crate::forward::client::ClientError;
 use crate::forward::relay::RelayError;
 use crate::intake::{IntakeError, Route};
@@ -54,6 +56,8 @@ pub struct HubSettings {
     pub apply: ApplySettings,
     /// Limits of the log.
     pub retention: Retention,
+    /// Limits of publishing.
+    pub canonical: CanonicalLimits,
 }
 
 /// A running hub.
@@ -61,6 +65,7 @@ pub struct Hub {
     pub(crate) engine: Arc<Engine>,
     log: EmbeddedLog,
     retention: Retention,
+    canonical: CanonicalLimits,
     owners: process::Owners,
 }
 
@@ -97,6 +102,9 @@ pub enum HubError {
     /// A missing statement cannot be accepted.
     #[error(transparent)]
     Accept(#[from] AcceptError),
+    /// Events cannot be published.
+    #[error(transparent)]
+    Canonical(#[from] CanonicalError),
     /// Records cannot be delivered.
     #[error(transparent)]
     Relay(#[from] RelayError),
@@ -190,7 +198,8 @@ impl Hub {
             settings: settings.apply,
         };
         let (engine, owners) = (Arc::new(engine), process::Owners::default());
-        Ok(Self { engine, log, retention: settings.retention, owners })
+        let (retention, canonical) = (settings.retention, settings.canonical);
+        Ok(Self { engine, log, retention, canonical, owners })
     }
 
     /// The state database, for readers.

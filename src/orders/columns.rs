@@ -225,8 +225,7 @@ impl Columns {
     ) -> Option<OrderEvent> {
         let at = |column: &[i64]| column.get(row).copied().filter(|value| *value != ABSENT);
         let moment = |column: &[i64]| at(column).map(Moment::from_ms);
-        let county =
-            |column: &[i64]| at(column).and_then(|code| CountyCode::new(u32::try_from(code).ok()?));
+        let county = |column: &[i64]| at(column).and_then(county_of);
         let order_id = match delta_of {
             Some(id) => id.clone(),
             None => OrderId::new(self.ids.get(row)?).ok()?,
@@ -255,7 +254,7 @@ impl Columns {
         self.kinds.get(row).and_then(|bits| u8::try_from(*bits & 0xff).ok()).unwrap_or(0)
     }
 
-    fn line_number(&mut self, line: &LineCode) -> i64 {
+    pub(super) fn line_number(&mut self, line: &LineCode) -> i64 {
         let known = self.line_names.iter().position(|name| name == line);
         let place = known.unwrap_or_else(|| {
             self.line_names.push(line.clone());
@@ -265,8 +264,12 @@ impl Columns {
     }
 }
 
-fn first_kind(bits: i64) -> Option<OrderKind> {
+pub(super) fn first_kind(bits: i64) -> Option<OrderKind> {
     OrderKind::ALL.into_iter().find(|kind| bits & i64::from(kind.bit()) != 0)
+}
+
+pub(super) fn county_of(code: i64) -> Option<CountyCode> {
+    CountyCode::new(u32::try_from(code).ok()?)
 }
 
 pub(super) const fn source_number(source: CountySource) -> i64 {

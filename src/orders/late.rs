@@ -14,6 +14,7 @@ use super::index::RidersByDay;
 use super::order::{Order, Standing, Tolerance, Verdict};
 use super::resolve::{is_after_cut, place_in_scope, stripped};
 use super::seal::count_riders;
+use super::whole::whole_event;
 use crate::domain::event::{OrderEvent, OrderKind};
 use crate::domain::hold::HoldReason;
 use crate::domain::ids::{LineCode, OrderId, PlatformId};
@@ -47,6 +48,8 @@ pub struct LateEffects {
     pub base: BTreeMap<Day, Columns>,
     /// Further events by day.
     pub delta: BTreeMap<Day, Columns>,
+    /// All of these events by day, each saying everything itself: what is published of them.
+    pub whole: BTreeMap<Day, Columns>,
     /// 40-bit fingerprints of the new orders, by day.
     pub fingerprints: BTreeMap<Day, Vec<u64>>,
     /// Changed counts.
@@ -160,6 +163,11 @@ impl Run<'_> {
         let before = found.order.clone();
         found.order.add(late.event.clone());
         let first = before.events().first().cloned();
+        let whole = self.effects.whole.entry(found.day).or_default();
+        match &first {
+            Some(first) => whole.push_whole(&whole_event(first, &late.event)),
+            None => whole.push_whole(&late.event),
+        }
         let row = match first {
             Some(first) if !found.order.is_amended() => stripped(&first, &late.event),
             Some(_) | None => late.event.clone(),
@@ -184,6 +192,7 @@ impl Run<'_> {
         let ordinal = *next;
         *next += 1;
         self.effects.base.entry(day).or_default().push(None, &late.event);
+        self.effects.whole.entry(day).or_default().push_whole(&late.event);
         let print = short(self.context.fingerprints.of(late.event.order_id.as_str()));
         self.effects.fingerprints.entry(day).or_default().push(print);
         let order = Order::new(late.event.clone());

@@ -27,5 +27,6 @@ pub mod segment;
 pub mod shard;
 #[cfg(test)]
 mod tests;
+pub mod whole;
 
 pub use bits::CodecError;

@@ -23,7 +23,7 @@ const CHUNK_ROWS: usize = 8192;
 /// A day as one owner's segments give it: first events in order of ordinals, then deltas.
 #[derive(Clone, Debug, Default)]
 pub struct OpenDay {
-    base: Columns,
+    pub(super) base: Columns,
     /// Deltas that do not fold: rows by ordinal.
     amending: BTreeMap<u32, Columns>,
 }

@@ -5,14 +5,16 @@
 
 mod case;
 mod fund;
+pub mod order;
 
+use self::order::{write_county, write_order, write_source};
 use crate::domain::event::{
     Ack, CountStatement, Enrolment, Envelope, Event, Fact, OrderEvent, Registration,
     RegistrationAction,
 };
-use crate::domain::ids::{CountyCode, WorkerToken};
-use crate::domain::message::Source;
+use crate::domain::ids::WorkerToken;
 use crate::domain::money::Fen;
+use crate::domain::order_view::OrderView;
 use crate::domain::time::Moment;
 
 use super::Record;
@@ -47,40 +49,9 @@ pub enum EncodeError {
 /// # Errors
 /// [`EncodeError::CountTooLarge`] where a position does not fit.
 pub fn encode_order(envelope: &Envelope, order: &OrderEvent) -> Result<Vec<u8>, EncodeError> {
-    let OrderEvent {
-        kind,
-        platform,
-        order_id,
-        line,
-        worker,
-        accepted_at,
-        ended_at,
-        occurred_at,
-        county,
-        county_source,
-        service_county,
-        origin: _,
-        resolution_ms,
-    } = order;
     let mut datum = Datum::default();
-    write_envelope(&mut datum, envelope, *occurred_at)?;
-    datum.string(kind.code());
-    datum.string(platform.as_str());
-    datum.optional(order.agent(), |datum, agent| datum.string(agent.as_str()));
-    datum.string(order_id.as_str());
-    datum.optional(line.as_ref(), |datum, line| datum.string(line.as_str()));
-    datum.optional(*worker, write_worker);
-    datum.optional(*accepted_at, |datum, at| datum.long(at.ms()));
-    datum.optional(*ended_at, |datum, at| datum.long(at.ms()));
-    datum.optional(*county, write_county);
-    datum.optional(*county_source, |datum, source| datum.string(source.code()));
-    datum.optional(*service_county, write_county);
-    datum.optional(order.channel(), Datum::string);
-    datum.optional(order.upstream(), |datum, (platform, order_id)| {
-        datum.string(platform.as_str());
-        datum.string(order_id.as_str());
-    });
-    datum.long(i64::from(*resolution_ms));
+    write_envelope(&mut datum, envelope, order.occurred_at)?;
+    write_order(&mut datum, &OrderView::from(order));
     Ok(datum.into_bytes())
 }
 
@@ -115,13 +86,10 @@ fn write_envelope(
     occurred_at: Moment,
 ) -> Result<(), EncodeError> {
     let Envelope { event_id, connector, feed, source, occurred_at: _, received_at } = envelope;
-    let Source { topic, partition, offset } = source;
     datum.string(event_id.as_str());
     datum.string(connector.as_str());
     datum.string(feed.as_str());
-    datum.string(topic);
-    datum.long(i64::from(*partition));
-    datum.count("source.offset", *offset)?;
+    write_source(datum, source)?;
     datum.long(occurred_at.ms());
     datum.long(received_at.ms());
     Ok(())
@@ -129,10 +97,6 @@ fn write_envelope(
 
 fn write_worker(datum: &mut Datum, worker: WorkerToken) {
     datum.fixed(&worker.0.to_be_bytes());
-}
-
-fn write_county(datum: &mut Datum, county: CountyCode) {
-    datum.string(&county.to_string());
 }
 
 fn write_statement(datum: &mut Datum, statement: &CountStatement) -> Result<Record, EncodeError> {

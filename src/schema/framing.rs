@@ -19,12 +19,18 @@ pub enum FrameError {
     },
 }
 
+/// What stands before a datum.
+#[must_use]
+pub const fn head(schema_id: u32) -> [u8; 5] {
+    let [a, b, c, d] = schema_id.to_be_bytes();
+    [MAGIC, a, b, c, d]
+}
+
 /// Puts a frame around a datum.
 #[must_use]
 pub fn frame(schema_id: u32, datum: &[u8]) -> Vec<u8> {
     let mut framed = Vec::with_capacity(5 + datum.len());
-    framed.push(MAGIC);
-    framed.extend_from_slice(&schema_id.to_be_bytes());
+    framed.extend_from_slice(&head(schema_id));
     framed.extend_from_slice(datum);
     framed
 }

@@ -1,13 +1,15 @@
 //! Canonical events as Avro: the contract of `schemas/*.avsc`, in bytes.
 //!
 //! Pure. Domain types know nothing of Avro: they are converted by hand at this edge, and tests hold
-//! both sides together. [`gate`] keeps released schemas readable. Publishing is not done here.
+//! both sides together. [`gate`] keeps released schemas readable. [`topics`] says where a record is
+//! published; publishing itself is `forward`'s.
 
 pub mod decode;
 pub mod encode;
 pub mod framing;
 pub mod gate;
 mod shape;
+pub mod topics;
 mod wire;
 
 #[cfg(test)]
@@ -16,7 +18,7 @@ mod tests;
 use apache_avro::Schema;
 
 macro_rules! records {
-    ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal, $id:literal;)*) => {
         /// A canonical record, named as its schema is.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Record {
@@ -33,6 +35,16 @@ macro_rules! records {
                 match self { $(Self::$variant => $name,)* }
             }
 
+            /// The number that stands in the frame of what this program version writes: a hundred
+            /// times the number of the record, and the version of its schema, which rises with
+            /// each release that changes it (see `schemas/released/`). Numbers are never used
+            /// again; the table `canonical_schema` keeps the text of every number that a database
+            /// has published under. A registry that gives numbers of its own takes its place.
+            #[must_use]
+            pub const fn schema_id(self) -> u32 {
+                match self { $(Self::$variant => $id,)* }
+            }
+
             /// The schema of this program version, as it stands in the file.
             #[must_use]
             pub const fn schema_text(self) -> &'static str {
@@ -46,31 +58,31 @@ macro_rules! records {
 
 records! {
     /// One thing that happened to one order.
-    Order = "OrderEvent",
+    Order = "OrderEvent", 101;
     /// A day's totals.
-    Statement = "CountStatement",
+    Statement = "CountStatement", 201;
     /// 参保登记.
-    Registration = "RegistrationEvent",
+    Registration = "RegistrationEvent", 301;
     /// A rider in a roster, as tokens only.
-    Enrolment = "EnrolmentEvent",
+    Enrolment = "EnrolmentEvent", 401;
     /// Something about an injury.
-    Case = "CaseEvent",
+    Case = "CaseEvent", 501;
     /// 申报.
-    Declaration = "DeclarationEvent",
+    Declaration = "DeclarationEvent", 601;
     /// 缴款.
-    Payment = "PaymentEvent",
+    Payment = "PaymentEvent", 701;
     /// 退费.
-    Refund = "RefundEvent",
+    Refund = "RefundEvent", 801;
     /// Money that came in.
-    Receipt = "ReceiptEvent",
+    Receipt = "ReceiptEvent", 901;
     /// Money moved between accounts.
-    Transfer = "TransferEvent",
+    Transfer = "TransferEvent", 1001;
     /// Interest.
-    Interest = "InterestEvent",
+    Interest = "InterestEvent", 1101;
     /// The bank's result.
-    BankResult = "BankResultEvent",
+    BankResult = "BankResultEvent", 1201;
     /// A counterparty's answer.
-    Ack = "AckEvent",
+    Ack = "AckEvent", 1301;
 }
 
 impl Record {

@@ -3,6 +3,7 @@
 mod agreement;
 mod evolution;
 mod money;
+mod numbers;
 mod round_trip;
 
 use crate::domain::event::Envelope;

@@ -18,6 +18,21 @@ impl Datum {
         self.bytes
     }
 
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Starts again behind these bytes, keeping the memory.
+    pub(super) fn begin(&mut self, head: &[u8]) {
+        self.bytes.clear();
+        self.bytes.extend_from_slice(head);
+    }
+
+    /// Fields that were written before.
+    pub(super) fn append(&mut self, fields: &Self) {
+        self.bytes.extend_from_slice(&fields.bytes);
+    }
+
     /// `int` and `long`: zigzag, then seven bits a byte, lowest first.
     pub(super) fn long(&mut self, value: i64) {
         let mut rest = ((value << 1) ^ (value >> 63)).cast_unsigned();
@@ -48,6 +63,15 @@ impl Datum {
     pub(super) fn string(&mut self, text: &str) {
         self.length(text.len());
         self.bytes.extend_from_slice(text.as_bytes());
+    }
+
+    /// A number of six digits as a string.
+    pub(super) fn digits(&mut self, number: u32) {
+        self.length(6);
+        for place in [100_000, 10_000, 1_000, 100, 10, 1] {
+            let [digit, ..] = (number / place % 10).to_le_bytes();
+            self.bytes.push(b'0' + digit);
+        }
     }
 
     /// `fixed`: its size stands in the schema.

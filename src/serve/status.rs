@@ -8,9 +8,10 @@ use super::ServeError;
 use crate::domain::money::Fen;
 use crate::store::ledger::{Balance, Turnover};
 use crate::store::outcomes::Tally;
+use crate::store::publish::{self, Behind};
 use crate::store::standing::{Standing, standings};
 use crate::store::suspects::Suspect;
-use crate::store::{Tx, held, ledger, outcomes, suspects, uint};
+use crate::store::{Tx, held, ledger, outcomes, publish_outbox, suspects, uint};
 
 /// What became of the messages of one feed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +50,10 @@ pub struct Status {
     pub suspects: Vec<Suspect>,
     /// What each destination has, refused and acknowledged.
     pub standings: Vec<Standing>,
+    /// Order events that are not published yet, by raw topic.
+    pub unpublished_orders: Vec<Behind>,
+    /// Other events that are not published yet, by canonical topic.
+    pub unpublished_others: Vec<(String, u64)>,
 }
 
 impl BookTotal {
@@ -100,6 +105,8 @@ pub async fn status(tx: &mut Tx) -> Result<Status, ServeError> {
         books: totals(&ledger::trial_balance(tx).await?)?,
         suspects: suspects::open(tx).await?,
         standings: standings(tx).await?,
+        unpublished_orders: publish::behind(tx).await?,
+        unpublished_others: publish_outbox::waiting(tx).await?,
     })
 }
 

@@ -18,6 +18,7 @@ pub fn render(status: &Status) -> String {
         |row: &crate::store::suspects::Suspect| vec![row.rule.clone(), row.subject.clone()];
     section(&mut text, "open suspects", &status.suspects.iter().map(suspect).collect::<Vec<_>>());
     section(&mut text, "counterparties", &standing_rows(status));
+    section(&mut text, "not published yet", &unpublished_rows(status));
     let end = if status.closes() { "everything closes" } else { "NOT CLOSED" };
     text + end + "\n"
 }
@@ -101,6 +102,18 @@ fn standing_rows(status: &Status) -> Vec<Vec<String>> {
         rows.push(row);
     }
     rows
+}
+
+fn unpublished_rows(status: &Status) -> Vec<Vec<String>> {
+    let orders = status.unpublished_orders.iter().map(|behind| {
+        let connector = behind.topic.strip_prefix("raw.").unwrap_or(&behind.topic);
+        let since = behind.since.map_or_else(String::new, |since| format!("since {since}"));
+        vec![connector.to_owned(), grouped_count(behind.events), "order events".to_owned(), since]
+    });
+    let others = status.unpublished_others.iter().map(|(topic, events)| {
+        vec![topic.clone(), grouped_count(*events), "events".to_owned(), String::new()]
+    });
+    orders.chain(others).collect()
 }
 
 fn section(text: &mut String, title: &str, rows: &[Vec<String>]) {

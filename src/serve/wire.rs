@@ -8,6 +8,7 @@ use super::status::{BookTotal, Status};
 use crate::domain::time::Moment;
 use crate::store::ledger::Balance;
 use crate::store::outcomes::Tally;
+use crate::store::publish::Behind;
 use crate::store::standing::Standing;
 
 /// How the hub stands; amounts in fen, debit positive.
@@ -22,6 +23,10 @@ pub(super) struct StatusWire {
     /// Open suspects by rule.
     suspects: BTreeMap<String, u64>,
     standings: Vec<StandingWire>,
+    /// Order events that are not published yet.
+    unpublished_orders: Vec<BehindWire>,
+    /// Other events that are not published yet, by canonical topic.
+    unpublished_others: BTreeMap<String, u64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -70,6 +75,13 @@ struct StandingWire {
     oldest_open_ms: Option<i64>,
 }
 
+#[derive(Debug, Serialize)]
+struct BehindWire {
+    topic: String,
+    events: u64,
+    since_ms: Option<i64>,
+}
+
 impl StatusWire {
     pub(super) fn of(status: &Status) -> Self {
         let mut suspects = BTreeMap::new();
@@ -90,8 +102,15 @@ impl StatusWire {
             books: status.books.iter().map(book).collect(),
             suspects,
             standings: status.standings.iter().map(standing).collect(),
+            unpublished_orders: status.unpublished_orders.iter().map(behind).collect(),
+            unpublished_others: status.unpublished_others.iter().cloned().collect(),
         }
     }
+}
+
+fn behind(of: &Behind) -> BehindWire {
+    let (topic, since_ms) = (of.topic.clone(), of.since.map(Moment::ms));
+    BehindWire { topic, events: of.events, since_ms }
 }
 
 const fn tally(of: &Tally) -> TallyWire {

@@ -19,6 +19,8 @@ pub mod money;
 pub mod outbox;
 pub mod outcomes;
 pub mod positions;
+pub mod publish;
+pub mod publish_outbox;
 pub mod registration;
 pub mod relay;
 pub mod roster;

@@ -8,7 +8,7 @@ use sqlx::Row;
 use super::positions::PartitionKey;
 use super::{StoreError, Tx, int, uint};
 use crate::domain::ids::{ConnectorId, FeedId};
-use crate::domain::time::Day;
+use crate::domain::time::{Day, Moment};
 
 /// Signed changes of the promise's terms.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -124,6 +124,8 @@ pub struct BatchRecord {
     pub first_offset: u64,
     /// Position after the last that it applied.
     pub next_offset: u64,
+    /// Append time of the last record that was applied when it committed.
+    pub received_at: Moment,
     /// Versions of manifests and policy that it ran under.
     pub versions: String,
     /// SHA-256 of what it wrote.
@@ -143,7 +145,8 @@ pub async fn put_batch(
 ) -> Result<(), StoreError> {
     sqlx::query(
         "insert into batch (topic, partition, batch, batch_last, kind, first_offset, next_offset, \
-         versions, digest, outcomes) values ($1, $2, $3, $3, $4, $5, $6, $7, $8, $9)",
+         received_at, versions, digest, outcomes) \
+         values ($1, $2, $3, $3, $4, $5, $6, $7, $8, $9, $10)",
     )
     .bind(&key.topic)
     .bind(i64::from(key.partition))
@@ -151,6 +154,7 @@ pub async fn put_batch(
     .bind(record.kind)
     .bind(int(record.first_offset))
     .bind(int(record.next_offset))
+    .bind(record.received_at.ms())
     .bind(&record.versions)
     .bind(record.digest.to_vec())
     .bind(&record.outcomes)
@@ -172,6 +176,8 @@ pub struct JoinableBatch {
     pub first_offset: u64,
     /// Position after the last that it applied.
     pub next_offset: u64,
+    /// Append time of the last record of the first of them.
+    pub received_at: Moment,
     /// Versions of manifests and policy that it ran under.
     pub versions: String,
     /// SHA-256 of what it wrote; of several, SHA-256 of their digests.
@@ -190,7 +196,8 @@ pub async fn newest_batches(
     rows_max: u32,
 ) -> Result<Vec<JoinableBatch>, StoreError> {
     let rows = sqlx::query(
-        "select batch, batch_last, kind, first_offset, next_offset, versions, digest, outcomes \
+        "select batch, batch_last, kind, first_offset, next_offset, received_at, versions, digest, \
+         outcomes \
          from batch where topic = $1 and partition = $2 order by batch desc limit $3",
     )
     .bind(&key.topic)
@@ -206,6 +213,7 @@ pub async fn newest_batches(
             kind: row.try_get("kind")?,
             first_offset: uint(row.try_get("first_offset")?),
             next_offset: uint(row.try_get("next_offset")?),
+            received_at: Moment::from_ms(row.try_get("received_at")?),
             versions: row.try_get("versions")?,
             digest: row.try_get("digest")?,
             outcomes: row.try_get("outcomes")?,
@@ -234,7 +242,8 @@ pub async fn replace_batches(
     .await?;
     sqlx::query(
         "insert into batch (topic, partition, batch, batch_last, kind, first_offset, next_offset, \
-         versions, digest, outcomes) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+         received_at, versions, digest, outcomes) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
     )
     .bind(&key.topic)
     .bind(i64::from(key.partition))
@@ -243,6 +252,7 @@ pub async fn replace_batches(
     .bind(&joined.kind)
     .bind(int(joined.first_offset))
     .bind(int(joined.next_offset))
+    .bind(joined.received_at.ms())
     .bind(&joined.versions)
     .bind(&joined.digest)
     .bind(&joined.outcomes)

@@ -23,6 +23,8 @@ pub enum SegmentKind {
     Index,
     /// Riders of counted orders of a sealed day, by unit.
     Workers,
+    /// Whole events that are still to be published although their day is sealed.
+    Unpublished,
 }
 
 impl SegmentKind {
@@ -37,6 +39,7 @@ impl SegmentKind {
             Self::Sealed => "sealed",
             Self::Index => "index",
             Self::Workers => "workers",
+            Self::Unpublished => "unpublished",
         }
     }
 }
@@ -99,16 +102,29 @@ pub async fn delete(
     key: &PartitionKey,
     segment: &StoredSegment,
 ) -> Result<(), StoreError> {
+    let StoredSegment { kind, day, first_ordinal, batch, .. } = segment;
+    delete_at(tx, key, (*kind, *day, *first_ordinal, *batch)).await
+}
+
+/// Deletes the segment of one kind, day, first ordinal and first batch.
+///
+/// # Errors
+/// [`StoreError::Sql`] where the engine refuses.
+pub async fn delete_at(
+    tx: &mut Tx,
+    key: &PartitionKey,
+    (kind, day, first_ordinal, batch): (SegmentKind, Day, u32, u64),
+) -> Result<(), StoreError> {
     sqlx::query(
         "delete from segment where topic = $1 and partition = $2 and day = $3 and kind = $4 \
          and first_ordinal = $5 and batch = $6",
     )
     .bind(&key.topic)
     .bind(i64::from(key.partition))
-    .bind(i64::from(segment.day.epoch_days()))
-    .bind(segment.kind.code())
-    .bind(i64::from(segment.first_ordinal))
-    .bind(int(segment.batch))
+    .bind(i64::from(day.epoch_days()))
+    .bind(kind.code())
+    .bind(i64::from(first_ordinal))
+    .bind(int(batch))
     .execute(&mut **tx)
     .await?;
     Ok(())

@@ -16,6 +16,8 @@ fn check(name: &str, arguments: &[&str]) {
     assert_eq!(summary["truth_matches"], true, "{:#}", summary["differences"]);
     assert_eq!(summary["trial_balance_fen"], 0);
     assert_eq!(summary["contract_violations"], 0);
+    // Every order was accepted once; most were completed or cancelled too.
+    assert!(summary["published"]["events.orders"].as_u64() > Some(30_000), "{summary:#}");
     assert_truth(&demo.join("generated/truth.json"), &demo.join("export.json"));
     let status = Hub::new(demo.join("hub")).done(&["status"]);
     assert!(status.contains("everything closes"), "{status}");

@@ -10,4 +10,5 @@ mod hub;
 mod killed;
 mod log_trim;
 mod new_platform;
+mod published;
 mod status_closes;

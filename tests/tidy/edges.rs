@@ -38,10 +38,13 @@ const ALLOWED: [(&str, &[&str]); 19] = [
             "orders",
             "held",
             "audit",
+            // What it applies it also leaves to be published, as the schema has it.
+            "schema",
         ],
     ),
     ("intake", &["domain", "normalize", "log", "store"]),
-    ("forward", &["domain", "schema", "log", "store"]),
+    // Order events are published out of committed segments, which only the order book reads.
+    ("forward", &["domain", "schema", "log", "store", "orders"]),
     // The page names counterparties by their manifests; it normalizes nothing.
     (
         "serve",

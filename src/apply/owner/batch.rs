@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use crate::domain::event::{Enrolment, Envelope, Event, Fact};
+use crate::domain::event::{Event, Fact};
 use crate::domain::hold::HoldReason;
 use crate::domain::ids::FeedId;
 use crate::domain::time::{Day, Moment};
@@ -20,7 +20,8 @@ use crate::orders::segment;
 use crate::orders::shard::Shard;
 use crate::store::held::{hold, which};
 use crate::store::outcomes::{Tallies, Tally, add};
-use crate::store::{Tx, segments};
+use crate::store::publish_outbox::Outgoing;
+use crate::store::{Tx, publish_outbox, segments};
 
 use super::decode::{Decoded, decode, raw_of};
 use super::held::{Again, digests_of};
@@ -28,7 +29,7 @@ use super::write::{Encoded, Progress, encode_effects};
 use super::{Cuts, Owner, Step};
 use crate::apply::engine::{Engine, EngineError};
 use crate::apply::enrolment::apply_enrolments;
-use crate::apply::{Outcome, event, release, snapshot};
+use crate::apply::{Outcome, canonical, event, release, snapshot};
 
 /// A batch of messages with what they mean: from the log or from handoff.
 pub(super) struct Work {
@@ -228,7 +229,8 @@ impl Owner {
         for (index, fate) in orders.chain(ignored).chain(again) {
             set(&mut fates, index, fate);
         }
-        self.apply_events(&mut tx, work, &mut held, &mut fates).await?;
+        let outgoing = self.apply_events(&mut tx, work, &mut held, &mut fates).await?;
+        publish_outbox::put(&mut tx, &outgoing).await?;
         self.hold(&mut tx, work, held, &mut fates).await?;
         if let Some((from, batch)) = work.handoff {
             segments::delete_handoff(&mut tx, &self.key, from, batch).await?;
@@ -278,9 +280,10 @@ impl Owner {
         work: &Work,
         held: &mut Vec<(usize, HoldReason)>,
         fates: &mut [Fate],
-    ) -> Result<(), EngineError> {
+    ) -> Result<Vec<Outgoing>, EngineError> {
+        let mut outgoing = Vec::new();
         if work.events.is_empty() {
-            return Ok(());
+            return Ok(outgoing);
         }
         let digests = digests_of(work);
         let of_events: Vec<_> =
@@ -298,14 +301,21 @@ impl Owner {
                 set(fates, *index, Fate::Duplicate);
                 continue;
             }
-            if let Fact::Enrolment(line) = &event.fact {
-                roster.push((*index, (&event.envelope, line)));
+            if let Fact::Enrolment(_) = &event.fact {
+                roster.push((*index, &**event));
                 continue;
             }
-            self.enrol(tx, std::mem::take(&mut roster), held, fates).await?;
+            outgoing.extend(self.enrol(tx, std::mem::take(&mut roster), held, fates).await?);
             let outcome = event::apply_event(tx, self.engine.scope(), event).await?;
             if let Outcome::Applied { .. } = outcome {
                 snapshot::after_event(tx, self.engine.scope(), event).await?;
+                // An event with a transaction of its own goes before those that it releases; those
+                // that share one are written together.
+                if is_shareable(&event.fact) {
+                    outgoing.extend(canonical::outgoing(&self.engine, event));
+                } else {
+                    canonical::publish(tx, &self.engine, event).await?;
+                }
             }
             let fate = self.settle(tx, outcome, held, *index).await?;
             if fate == Fate::Held {
@@ -313,24 +323,33 @@ impl Owner {
             }
             set(fates, *index, fate);
         }
-        self.enrol(tx, roster, held, fates).await
+        outgoing.extend(self.enrol(tx, roster, held, fates).await?);
+        Ok(outgoing)
     }
 
     /// Applies roster lines together; of two with the same bytes that are held, `hold` keeps one.
     async fn enrol(
         &self,
         tx: &mut Tx,
-        roster: Vec<(usize, (&Envelope, &Enrolment))>,
+        roster: Vec<(usize, &Event)>,
         held: &mut Vec<(usize, HoldReason)>,
         fates: &mut [Fate],
-    ) -> Result<(), EngineError> {
-        let (indices, lines): (Vec<usize>, Vec<_>) = roster.into_iter().unzip();
+    ) -> Result<Vec<Outgoing>, EngineError> {
+        let lines = roster.iter().filter_map(|(_, event)| {
+            let Fact::Enrolment(line) = &event.fact else { return None };
+            Some((&event.envelope, line))
+        });
+        let lines: Vec<_> = lines.collect();
         let outcomes = apply_enrolments(tx, self.engine.scope(), &lines).await?;
-        for (index, outcome) in indices.into_iter().zip(outcomes) {
+        let mut outgoing = Vec::new();
+        for ((index, event), outcome) in roster.into_iter().zip(outcomes) {
+            if let Outcome::Applied { .. } = outcome {
+                outgoing.extend(canonical::outgoing(&self.engine, event));
+            }
             let fate = self.settle(tx, outcome, held, index).await?;
             set(fates, index, fate);
         }
-        Ok(())
+        Ok(outgoing)
     }
 
     /// Follows up what became of an event other than an order.

@@ -21,7 +21,7 @@ use crate::store::segments::{self, SegmentKind};
 
 use super::write::Progress;
 use super::{Owner, Step};
-use crate::apply::day::{ReadDay, read_day};
+use crate::apply::day::{ReadDay, read_day_seen};
 use crate::apply::engine::EngineError;
 use crate::apply::snapshot;
 
@@ -53,7 +53,10 @@ impl Owner {
         is_command: bool,
     ) -> Result<Step, EngineError> {
         let mut tx = self.engine.db.snapshot().await?;
-        let ReadDay { day: open, segments: read } = read_day(&mut tx, &self.key, day).await?;
+        let mut unpublished = self.unpublished(&mut tx).await?;
+        let mut see = |segment: &_, rows: &_, day: &_| unpublished.see(segment, rows, day);
+        let read = read_day_seen(&mut tx, &self.key, day, &mut see).await?;
+        let ReadDay { day: open, segments: read } = read;
         let doubles = self.doubles(&mut tx, day, &open).await?;
         tx.commit().await?;
         let taken_back: BTreeSet<u32> = doubles.iter().map(|(ordinal, _)| *ordinal).collect();
@@ -68,6 +71,7 @@ impl Owner {
             segments::delete(&mut tx, &self.key, segment).await?;
         }
         let next_ordinal = self.write_sealed(&mut tx, day, sealed, &mut hasher).await?;
+        self.write_unpublished(&mut tx, day, &unpublished, &doubles, &mut hasher).await?;
         let counts = self.taken_back_counts(&doubles);
         self.add_counts(&mut tx, &counts).await?;
         late.append(&waited.late);

@@ -199,6 +199,9 @@ impl Owner {
             let next = numbering.get(day).copied().unwrap_or(0);
             days.entry(*day).or_insert(next);
         }
+        for (day, rows) in &effects.whole {
+            self.write_late_whole(tx, *day, rows, hasher).await?;
+        }
         for (day, prints) in &effects.fingerprints {
             let run = FingerprintRun::new(prints.clone());
             let rows = u64::try_from(prints.len()).unwrap_or(0);

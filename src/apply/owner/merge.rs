@@ -12,6 +12,7 @@ use crate::domain::time::Day;
 use crate::orders::columns::Columns;
 use crate::orders::segment::{SegmentError, decode, encode_joined};
 use crate::orders::shard::Phase;
+use crate::store::publish;
 use crate::store::segments::{self, SegmentKind, StoredSegment};
 
 use super::write::Progress;
@@ -29,12 +30,14 @@ impl Owner {
             for kind in [SegmentKind::Base, SegmentKind::Delta] {
                 let mut tx = self.engine.db.snapshot().await?;
                 let sizes = segments::sizes(&mut tx, &self.key, kind, day).await?;
-                let rows: Vec<u64> = sizes.iter().map(|(_, _, rows)| *rows).collect();
-                let settings = &self.engine.settings;
-                let run = run_to_join(&rows, settings.merge_segments_min, settings.merge_rows_max);
+                // What is published is not joined with what is not: it would be published again.
+                let cursor = publish::cursor(&mut tx, &self.key).await?;
+                let published = sizes.partition_point(|(_, batch, _)| *batch <= cursor);
+                let (published, waiting) = sizes.split_at(published);
+                let run = [published, waiting].into_iter().find_map(|part| self.run_of(part));
                 let Some(run) = run else { continue };
                 let mut parts = Vec::with_capacity(run.len());
-                for (first, batch, _) in sizes.get(run).unwrap_or_default() {
+                for (first, batch, _) in run {
                     parts.extend(
                         segments::get(&mut tx, &self.key, kind, day, *first, *batch).await?,
                     );
@@ -44,6 +47,13 @@ impl Owner {
             }
         }
         Ok(Step::Idle)
+    }
+
+    fn run_of<'a>(&self, sizes: &'a [(u32, u64, u64)]) -> Option<&'a [(u32, u64, u64)]> {
+        let rows: Vec<u64> = sizes.iter().map(|(_, _, rows)| *rows).collect();
+        let settings = &self.engine.settings;
+        let run = run_to_join(&rows, settings.merge_segments_min, settings.merge_rows_max)?;
+        sizes.get(run)
     }
 
     async fn join(&mut self, parts: Vec<StoredSegment>) -> Result<Step, EngineError> {

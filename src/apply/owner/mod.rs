@@ -15,6 +15,7 @@ mod records;
 #[cfg(test)]
 mod tests;
 mod trace;
+mod unpublished;
 mod write;
 
 use std::collections::HashMap;

@@ -76,6 +76,7 @@ fn join(parts: &[JoinableBatch]) -> Result<Option<JoinableBatch>, EngineError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::time::Moment;
 
     fn batch(number: u64, kind: &str, fates: &[Fate], first_offset: u64) -> JoinableBatch {
         JoinableBatch {
@@ -84,6 +85,7 @@ mod tests {
             kind: kind.to_owned(),
             first_offset,
             next_offset: first_offset + fates.len() as u64,
+            received_at: Moment::from_ms(0),
             versions: "manifests:1 policy:1".to_owned(),
             digest: vec![number as u8; 32],
             outcomes: if fates.is_empty() { Vec::new() } else { encode_fates(fates).unwrap() },

@@ -181,6 +181,7 @@ impl Owner {
             kind: progress.kind,
             first_offset: self.claim.next_offset,
             next_offset: progress.next_offset,
+            received_at: progress.received_at,
             versions: self.engine.versions.clone(),
             digest,
             outcomes,

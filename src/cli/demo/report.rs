@@ -18,6 +18,9 @@ pub(super) fn print(outcome: &Outcome) {
         }
     }
     println!("{}", text::render(&outcome.status));
+    let published: Vec<_> = outcome.published.iter().map(|(to, n)| format!("{to} {n}")).collect();
+    let seconds = outcome.publish_seconds;
+    println!("== 规范事件 canonical events: {} (in {seconds:.1} s)", published.join(", "));
     if let Some(states) = outcome.books.get("cases_by_state").and_then(Value::as_object) {
         let states: Vec<_> = states.iter().map(|(state, n)| format!("{state} {n}")).collect();
         println!("== 案件 cases: {}", states.join(", "));

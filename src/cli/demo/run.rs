@@ -1,6 +1,6 @@
 //! The steps of the demonstration, in order.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -29,9 +29,13 @@ pub(super) struct Outcome {
     pub(super) messages: u64,
     /// Wall time from the first file to the last committed message.
     pub(super) seconds: f64,
+    /// Wall time of publishing what was applied until then.
+    pub(super) publish_seconds: f64,
     pub(super) bytes_per_order: f64,
     pub(super) peak_rss_mb: u64,
     pub(super) contract_violations: usize,
+    /// Records of each canonical topic.
+    pub(super) published: BTreeMap<&'static str, u64>,
 }
 
 /// Between two files of live traffic.
@@ -63,6 +67,9 @@ pub(super) async fn run(mut hub: Hub, demo: &Demo, data: &Path) -> Result<Outcom
     let started = Instant::now();
     let hub_messages = take_in(&mut hub, arrived).await?;
     let seconds = started.elapsed().as_secs_f64();
+    let started = Instant::now();
+    hub.publish_until_idle().await?;
+    let publish_seconds = started.elapsed().as_secs_f64();
     let bytes_per_order = crate::cli::demo::summary::bytes_per_order(&hub).await?;
     hub.seal_until(last_arrival.day()).await?;
     hub.process_until_idle(&Arc::new(AtomicU64::new(0))).await?;
@@ -74,9 +81,11 @@ pub(super) async fn run(mut hub: Hub, demo: &Demo, data: &Path) -> Result<Outcom
     }
     hub.attach_evidence(cut_at).await?;
     forward(&mut hub, &counterparties.destinations, cut_at).await?;
+    hub.publish_until_idle().await?;
     let outcome = Outcome {
         messages: hub_messages,
         seconds,
+        publish_seconds,
         bytes_per_order,
         ..outcome(&hub, &files, data, &counterparties).await?
     };
@@ -118,6 +127,7 @@ async fn live(
         }
         intake.ingest(&file, false, &mut |_| {}).await?;
         hub.process_until_idle(&count).await?;
+        hub.publish_until_idle().await?;
         hub.forward_until_idle(destinations).await?;
         hub.fetch_acks(destinations, file.received_at).await?;
     }
@@ -221,8 +231,10 @@ async fn outcome(
         entries,
         messages: 0,
         seconds: 0.0,
+        publish_seconds: 0.0,
         bytes_per_order: 0.0,
         peak_rss_mb: super::summary::peak_rss_mb(),
         contract_violations: violations.sum(),
+        published: hub.published().await?,
     })
 }

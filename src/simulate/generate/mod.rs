@@ -33,7 +33,7 @@ mod trouble;
 mod truth;
 
 #[cfg(test)]
-mod naive;
+pub(crate) mod naive;
 #[cfg(test)]
 mod tests;
 

@@ -3,14 +3,15 @@
 
 mod formats;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs;
+use std::path::Path;
 
 use serde_json::Value;
 
 use self::formats::{Clock, DAILY, FORMATS, Format};
 use super::GenerateOptions;
-use super::tests::{Folder, options, run, sum_of};
+use super::tests::{Folder, arrivals, options, run, sum_of};
 use crate::domain::time::{Day, Moment};
 
 const HOUR_MS: i64 = 3_600_000;
@@ -89,7 +90,7 @@ impl Format {
 }
 
 /// The records of a file: each as its own bytes and as an object, where it is one.
-fn records(path: &std::path::Path, gb18030: bool) -> Vec<(Vec<u8>, Option<Value>)> {
+fn records(path: &Path, gb18030: bool) -> Vec<(Vec<u8>, Option<Value>)> {
     let bytes = fs::read(path).expect("a file");
     if path.extension().is_some_and(|ending| ending == "avro") {
         let reader = apache_avro::Reader::new(&bytes[..]).expect("an Avro file");
@@ -231,9 +232,9 @@ fn counted(events: &[Said], counties: &HashSet<u32>) -> Option<(String, u32)> {
 }
 
 /// Reads all files of the connector; `backwards` within each file, which must change nothing.
-fn read_back(folder: &Folder, format: &Format, counties: &HashSet<u32>, backwards: bool) -> Hub {
+fn read_back(folder: &Path, format: &Format, counties: &HashSet<u32>, backwards: bool) -> Hub {
     let mut hub = Hub::default();
-    let arrivals = folder.arrivals();
+    let arrivals = arrivals(folder);
     for (path, _, feed, received) in arrivals.iter().filter(|row| row.1 == format.connector) {
         let gb18030 = format.connector == "shansong" && feed == "orders";
         let mut records = records(path, gb18030);
@@ -346,17 +347,52 @@ fn check_evidence(truth: &Value, folder: &Folder, hubs: &[(&Format, Hub)]) {
     assert_eq!(cases, truth["cases"].as_object().expect("cases").len());
 }
 
+fn counties() -> HashSet<u32> {
+    let table = include_str!("regions.csv").lines().skip(1);
+    table.map(|row| row[..6].parse().expect("six digits first")).collect()
+}
+
+/// What a run's files come to, for tests of others.
+#[derive(Default)]
+pub(crate) struct Applied {
+    /// Applied events by platform, order number and kind: one for each rider.
+    pub(crate) orders: BTreeMap<(String, String, &'static str), usize>,
+    /// Riders that were enrolled.
+    pub(crate) enrolled: usize,
+}
+
+/// What a run's files come to: all that is applied once every day is sealed.
+pub(crate) fn applied(folder: &Path) -> Applied {
+    let (counties, mut applied) = (counties(), Applied::default());
+    for format in &FORMATS {
+        let hub = read_back(folder, format, &counties, false);
+        applied.enrolled += hub.persons.len();
+        let stands = |events: &&Vec<Said>| {
+            events.iter().any(|said| said.kind != 'c' || said.accepted.is_some())
+        };
+        for said in hub.orders.values().filter(stands).flatten() {
+            let kind = match said.kind {
+                'a' => "accepted",
+                'c' => "completed",
+                'x' => "cancelled",
+                _ => "void",
+            };
+            let key = (format.connector.to_owned(), said.id.clone(), kind);
+            *applied.orders.entry(key).or_default() += 1;
+        }
+    }
+    applied
+}
+
 fn check(name: &str, options: &GenerateOptions) {
     let folder = Folder::new(name);
     run(options, &folder);
     let truth = folder.truth();
-    let table = include_str!("regions.csv").lines().skip(1);
-    let counties: HashSet<u32> =
-        table.map(|row| row[..6].parse().expect("six digits first")).collect();
+    let counties = counties();
     for backwards in [false, true] {
         let mut hubs = Vec::new();
         for format in &FORMATS {
-            let hub = read_back(&folder, format, &counties, backwards);
+            let hub = read_back(&folder.0, format, &counties, backwards);
             check_platform(&truth, format, &hub, &counties);
             hubs.push((format, hub));
         }

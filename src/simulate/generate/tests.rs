@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -29,14 +29,19 @@ impl Folder {
 
     /// Path, connector, feed and arrival of every file, in order of arrival.
     pub(super) fn arrivals(&self) -> Vec<(PathBuf, String, String, i64)> {
-        let text = fs::read_to_string(self.0.join("arrivals.csv")).expect("arrivals.csv");
-        let rows = text.lines().skip(1).map(|line| line.split(',').collect::<Vec<_>>());
-        rows.map(|row| {
-            let received = row[3].parse().expect("a number");
-            (self.0.join(row[0]), row[1].to_owned(), row[2].to_owned(), received)
-        })
-        .collect()
+        arrivals(&self.0)
     }
+}
+
+/// As [`Folder::arrivals`].
+pub(super) fn arrivals(folder: &Path) -> Vec<(PathBuf, String, String, i64)> {
+    let text = fs::read_to_string(folder.join("arrivals.csv")).expect("arrivals.csv");
+    let rows = text.lines().skip(1).map(|line| line.split(',').collect::<Vec<_>>());
+    rows.map(|row| {
+        let received = row[3].parse().expect("a number");
+        (folder.join(row[0]), row[1].to_owned(), row[2].to_owned(), received)
+    })
+    .collect()
 }
 
 impl Drop for Folder {
