@@ -1,7 +1,7 @@
 //! The hub: the one place that sees every part and wires them together.
 //!
 //! [`Hub::open`] brings log, database, manifests and policy together; the other modules here run
-//! the roles: intake, process, the levy calendar, forward.
+//! the roles: intake, process, the levy calendar, forward, and all of them as a service.
 
 pub mod clock;
 mod forward;
@@ -12,10 +12,14 @@ mod levy;
 mod outcomes;
 mod process;
 mod recycle;
+mod service;
+mod tokens;
 mod versions;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+
+use tokio::sync::watch;
 
 use crate::apply::engine::{ApplySettings, Engine, EngineError, topic_of};
 use crate::apply::freeze::FreezeError;
@@ -34,11 +38,13 @@ use crate::store::positions::register_topic;
 use crate::store::{Database, StoreError};
 
 pub use forward::Destinations;
-pub use http::{Front, Tokens};
+pub use http::{Front, HttpAccess};
 pub use ingest::{ArrivalsError, Arrived, Intake, arrivals};
 pub use keys::KeysError;
 pub use levy::MonthReport;
 pub use recycle::Recycled;
+pub use service::Service;
+pub use tokens::{Tokens, TokensError};
 
 /// Where a hub keeps its state and finds its rules.
 #[derive(Clone, Debug)]
@@ -58,6 +64,10 @@ pub struct Hub {
     pub(crate) engine: Arc<Engine>,
     log: EmbeddedLog,
     owners: process::Owners,
+    /// Moves whenever records may have come in from within this process.
+    appended: watch::Sender<()>,
+    /// Becomes true when the owners have to stop at their next batch boundary.
+    stop: watch::Sender<bool>,
 }
 
 /// Why the hub cannot start or go on.
@@ -81,6 +91,9 @@ pub enum HubError {
     /// A partition's owner cannot go on.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// The tokens of intake cannot be read.
+    #[error(transparent)]
+    Tokens(#[from] TokensError),
     /// A source cannot be taken in.
     #[error(transparent)]
     Intake(#[from] IntakeError),
@@ -109,6 +122,15 @@ pub enum HubError {
         address: String,
         /// The cause.
         source: std::io::Error,
+    },
+    /// Tokens would cross a network in the clear.
+    #[error(
+        "address {address}: expected a loopback address for intake over plain http, found another; \
+         end tls in front of the hub"
+    )]
+    NotLoopback {
+        /// The address.
+        address: String,
     },
     /// There is no such connector or feed.
     #[error("expected a connector and feed of the manifests, found {found:?}")]
@@ -185,7 +207,13 @@ impl Hub {
             clock,
             settings: settings.apply,
         };
-        Ok(Self { engine: Arc::new(engine), log, owners: process::Owners::default() })
+        Ok(Self {
+            engine: Arc::new(engine),
+            log,
+            owners: process::Owners::default(),
+            appended: watch::Sender::new(()),
+            stop: watch::Sender::new(false),
+        })
     }
 
     /// The state database, for readers.

@@ -9,4 +9,5 @@ mod fed_again;
 mod hub;
 mod killed;
 mod new_platform;
+mod service;
 mod status_closes;
