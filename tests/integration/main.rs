@@ -3,11 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where something is not as prepared")]
 #![expect(clippy::indexing_slicing, reason = "a section that is absent reads as null")]
 
+mod again;
+mod books;
 mod broken_inputs;
 mod demo_truth;
 mod fed_again;
 mod hub;
 mod killed;
 mod new_platform;
+mod published;
 mod service;
 mod status_closes;
