@@ -24,6 +24,7 @@ pub mod release;
 pub mod snapshot;
 pub mod statement;
 mod tax;
+pub mod under_way;
 mod voucher;
 
 #[cfg(test)]

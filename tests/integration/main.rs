@@ -14,3 +14,4 @@ mod new_platform;
 mod published;
 mod service;
 mod status_closes;
+mod watched;

@@ -53,6 +53,7 @@ impl Owner {
         day: Day,
         is_command: bool,
     ) -> Result<Step, EngineError> {
+        let _under_way = self.under_way("seal");
         let mut tx = self.engine.db.snapshot().await?;
         let base = segments::of_kind(&mut tx, &self.key, SegmentKind::Base, Some(day)).await?;
         let delta = segments::of_kind(&mut tx, &self.key, SegmentKind::Delta, Some(day)).await?;

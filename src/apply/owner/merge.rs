@@ -33,6 +33,7 @@ impl Owner {
                 let settings = &self.engine.settings;
                 let run = run_to_join(&rows, settings.merge_segments_min, settings.merge_rows_max);
                 let Some(run) = run else { continue };
+                let _under_way = self.under_way("merge");
                 let mut parts = Vec::with_capacity(run.len());
                 for (first, batch, _) in sizes.get(run).unwrap_or_default() {
                     parts.extend(
