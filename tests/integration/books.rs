@@ -58,9 +58,9 @@ const OUTBOX: &str = "select json_array(id, destination, key, seq, kind, revisio
                       from outbox order by r";
 
 /// The last revision of what each cause owes. A cause is told apart by destination, key and kind.
-/// That a day has no orders is left out where nothing else was ever said of it: an order number that
-/// comes again weeks later is recognised at once, or counted and taken back when that day seals, as
-/// the earlier one lies in memory still or not.
+/// That a day has no orders is left out where nothing else was ever said of it: an order number
+/// that comes again weeks later is recognised at once, or counted and taken back when that day
+/// seals, as the earlier one lies in memory still or not.
 const OUTBOX_LAST: &str = "select json_array(destination, key, kind, body) as r from outbox o \
      where revision = (select max(revision) from outbox l where l.destination = o.destination \
                        and l.key = o.key and l.kind = o.kind) \
