@@ -3,7 +3,11 @@
 # Arguments of the demonstration, for example DEMO_ARGS="--help".
 DEMO_ARGS ?=
 
-.PHONY: demo test lint fmt
+# Seeds and orders of `make truth`.
+SEEDS ?= 1 2 3 4 5 6 7 8 9 10
+ORDERS ?= 1000000
+
+.PHONY: demo test truth lint fmt
 
 # The main job at full size, with simulators of every counterparty.
 demo:
@@ -14,6 +18,12 @@ demo:
 test:
 	@scripts/setup test
 	cargo test
+
+# The demonstration for several seeds; fails where the books of one differ from the truth.
+truth:
+	@scripts/setup truth
+	cargo build --release
+	scripts/reliability-demo --binary "$${CARGO_TARGET_DIR:-target}/release/zhibao" $(ORDERS) $(SEEDS)
 
 lint:
 	@scripts/setup lint

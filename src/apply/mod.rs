@@ -26,6 +26,7 @@ pub mod release;
 pub mod snapshot;
 pub mod statement;
 mod tax;
+pub mod under_way;
 mod voucher;
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod demo;
 mod operate;
 mod options;
 mod progress;
+mod service;
 mod show;
 
 use std::process::ExitCode;
@@ -48,6 +49,8 @@ enum CliError {
     Thread(#[from] tokio::task::JoinError),
     #[error("runtime: {0}")]
     Runtime(std::io::Error),
+    #[error("signals: {0}")]
+    Signals(std::io::Error),
     #[error("{what}: expected {expected}, found {found:?}")]
     Argument { what: &'static str, expected: &'static str, found: String },
 }
@@ -100,17 +103,12 @@ async fn run(options: Options) -> Result<ExitCode, CliError> {
         }
         Command::Ingest(asked) => ingest(&folders, asked).await,
         Command::Replay(asked) => operate::replay(&folders, &asked).await,
-        Command::Process => {
-            let mut hub = Hub::open(&folders.settings()).await?;
-            let messages = progress::process(&mut hub).await?;
-            println!("{messages} messages");
-            hub.close().await?;
-            Ok(ExitCode::SUCCESS)
-        }
+        Command::Run(asked) => service::run(&folders, asked).await,
+        Command::Process(limits) => operate::process(&folders, limits).await,
         Command::Publish => operate::publish(&folders).await,
         Command::Seal(asked) => operate::seal(&folders, &asked).await,
         Command::Freeze(asked) => operate::freeze(&folders, &asked).await,
-        Command::Evidence => operate::evidence(&folders).await,
+        Command::Evidence(limits) => operate::evidence(&folders, limits).await,
         Command::Status => {
             let hub = Hub::open(&folders.settings()).await?;
             let mut tx = hub.database().snapshot().await?;

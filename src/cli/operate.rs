@@ -1,12 +1,12 @@
-//! An operator's commands on a hub: replay a folder, publish, seal days, freeze a month, attach
-//! evidence, trim the log.
+//! An operator's commands on a hub: replay a folder, process, publish, seal days, freeze a month,
+//! attach evidence, trim the log.
 
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use super::options::{Folders, Freeze, Replay, Seal, Trim};
+use super::options::{Folders, Freeze, Limits, Replay, Seal, Trim};
 use super::{CliError, progress};
 use crate::hub::{Hub, HubError, arrivals};
 use crate::levy::LevyPeriod;
@@ -32,9 +32,18 @@ async fn take_in(hub: &Hub, folder: &Path, again: bool) -> Result<usize, CliErro
     Ok(arrived.len())
 }
 
+/// Applies everything that is in the log.
+pub(super) async fn process(folders: &Folders, limits: Limits) -> Result<ExitCode, CliError> {
+    let mut hub = Hub::open(&folders.limited(limits)).await?;
+    let messages = progress::process(&mut hub).await?;
+    println!("{messages} messages");
+    hub.close().await?;
+    Ok(ExitCode::SUCCESS)
+}
+
 /// Seals every day up to the given one, and runs what that sets free.
 pub(super) async fn seal(folders: &Folders, asked: &Seal) -> Result<ExitCode, CliError> {
-    let mut hub = Hub::open(&folders.settings()).await?;
+    let mut hub = Hub::open(&folders.limited(asked.limits)).await?;
     hub.seal_until(asked.until.0).await?;
     hub.process_until_idle(&Arc::new(AtomicU64::new(0))).await?;
     hub.close().await?;
@@ -58,7 +67,7 @@ pub(super) async fn publish(folders: &Folders) -> Result<ExitCode, CliError> {
 /// Freezes a month with all that is applied now: accepts, with the operator's reason, days that
 /// have no statement, and issues every figure.
 pub(super) async fn freeze(folders: &Folders, asked: &Freeze) -> Result<ExitCode, CliError> {
-    let mut hub = Hub::open(&folders.settings()).await?;
+    let mut hub = Hub::open(&folders.limited(asked.limits)).await?;
     let (month, reason) = (asked.month.0, asked.reason.as_str());
     // The first millisecond that no applied message has.
     let cut_at = hub.applied_until().await?.plus_ms(1);
@@ -77,8 +86,8 @@ pub(super) async fn freeze(folders: &Folders, asked: &Freeze) -> Result<ExitCode
 }
 
 /// Looks for the orders that bear witness to each case that wants them.
-pub(super) async fn evidence(folders: &Folders) -> Result<ExitCode, CliError> {
-    let mut hub = Hub::open(&folders.settings()).await?;
+pub(super) async fn evidence(folders: &Folders, limits: Limits) -> Result<ExitCode, CliError> {
+    let mut hub = Hub::open(&folders.limited(limits)).await?;
     let as_of = hub.applied_until().await?.plus_ms(1);
     println!("{} cases", hub.attach_evidence(as_of).await?);
     hub.close().await?;

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::apply::engine::ApplySettings;
 use crate::domain::time::{Day, Month};
-use crate::forward::canonical::Limits;
+use crate::forward::canonical::Limits as PublishLimits;
 use crate::hub::HubSettings;
 use crate::log::embedded::Retention;
 
@@ -42,7 +42,29 @@ pub(super) struct Folders {
     pub(super) no_canonical_topics: bool,
 }
 
+/// Limits of applying.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(super) struct Limits {
+    /// Bytes of messages applied in one transaction, about.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1_024..=268_435_456))]
+    pub(super) batch_bytes: Option<u32>,
+    /// How long a partition stays with an instance that shows no sign of life, in milliseconds.
+    #[arg(long, value_parser = clap::value_parser!(i64).range(100..=60_000))]
+    pub(super) lease_ms: Option<i64>,
+}
+
 impl Folders {
+    pub(super) fn limited(&self, limits: Limits) -> HubSettings {
+        let mut settings = self.settings();
+        if let Some(bytes) = limits.batch_bytes.and_then(|bytes| usize::try_from(bytes).ok()) {
+            settings.apply.batch_bytes_max = bytes;
+        }
+        if let Some(lease_ms) = limits.lease_ms {
+            settings.apply.lease_ms = lease_ms;
+        }
+        settings
+    }
+
     pub(super) fn settings(&self) -> HubSettings {
         HubSettings {
             data: self.data.clone(),
@@ -53,7 +75,7 @@ impl Folders {
                 ..ApplySettings::default()
             },
             retention: Retention::default(),
-            canonical: Limits::default(),
+            canonical: PublishLimits::default(),
         }
     }
 }
@@ -69,8 +91,10 @@ pub(super) enum Command {
     Ingest(Ingest),
     /// Take all files of a generated folder into the log, with the times of their arrival.
     Replay(Replay),
+    /// Run as a service: page, API and intake over HTTP, process, forward; until Ctrl-C or SIGTERM.
+    Run(Run),
     /// Apply everything that is in the log.
-    Process,
+    Process(Limits),
     /// Publish what is applied and not published yet to the canonical topics.
     Publish,
     /// Seal days before their time, for example after a backfill, and run late events.
@@ -78,7 +102,7 @@ pub(super) enum Command {
     /// Freeze a month (所属期) with what is applied now, and issue its figures.
     Freeze(Freeze),
     /// Attach to each case the orders that bear witness to it.
-    Evidence,
+    Evidence(Limits),
     /// Control points and balances; fails where a sum does not close.
     Status,
     /// Write the books as one JSON document, in the shape of truth.json.
@@ -171,10 +195,38 @@ pub(super) struct Replay {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct Run {
+    /// Address of page, API and intake.
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    pub(super) listen: String,
+    /// File of intake tokens, a line a connector: `meituan = "…"`. A connector without one cannot
+    /// send over HTTP.
+    #[arg(long)]
+    pub(super) tokens: Option<PathBuf>,
+    /// Address of the national platform: `http://host:port`.
+    #[arg(long)]
+    pub(super) national: Option<String>,
+    /// Address of the tax system.
+    #[arg(long)]
+    pub(super) tax: Option<String>,
+    /// Address of Golden Insurance.
+    #[arg(long)]
+    pub(super) golden_insurance: Option<String>,
+    /// Take the append time from the senders, who must give it in the header zhibao-received-at
+    /// (milliseconds since the epoch): for replays and tests, never beside live messages.
+    #[arg(long, conflicts_with_all = ["national", "tax", "golden_insurance"])]
+    pub(super) replay_clock: bool,
+    #[command(flatten)]
+    pub(super) limits: Limits,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct Seal {
     /// The last day to seal.
     #[arg(long)]
     pub(super) until: DayArg,
+    #[command(flatten)]
+    pub(super) limits: Limits,
 }
 
 #[derive(Debug, Args)]
@@ -185,6 +237,8 @@ pub(super) struct Freeze {
     /// Why it is frozen now; also why days without a statement are accepted.
     #[arg(long)]
     pub(super) reason: String,
+    #[command(flatten)]
+    pub(super) limits: Limits,
 }
 
 #[derive(Debug, Args)]

@@ -1,47 +1,50 @@
 //! The forward role: deliver what is owed, and bring acknowledgements back as messages.
 
-use crate::apply::engine::topic_of;
+use crate::apply::engine::{Engine, topic_of};
 use crate::apply::evidence::attach_evidence;
 use crate::domain::ids::{ConnectorId, FeedId};
 use crate::domain::time::Moment;
 use crate::forward::acks::AckPoller;
+use crate::forward::contract::Contract;
 use crate::forward::relay::{Relay, RelayReport};
 use crate::forward::settings::Settings;
 use crate::forward::{golden_insurance, national, tax};
-use crate::log::{Append, IntakeMark, Log, NewRecord, partition_of};
+use crate::log::{Append, IntakeMark, NewRecord, partition_of};
 
 use super::{Hub, HubError};
 
 const ACK_LINES_MAX: u32 = 2_000;
 const ACK_FEED: &str = "acks";
 
-/// Addresses of the counterparties that records are forwarded to.
-#[derive(Clone, Debug)]
+/// Addresses of the counterparties that records are forwarded to; what is owed to one without an
+/// address waits in the outbox.
+#[derive(Clone, Debug, Default)]
 pub struct Destinations {
     /// The national platform.
-    pub national: String,
+    pub national: Option<String>,
     /// The tax system.
-    pub tax: String,
+    pub tax: Option<String>,
     /// Golden Insurance.
-    pub golden_insurance: String,
+    pub golden_insurance: Option<String>,
 }
 
 impl Destinations {
-    fn settings(&self) -> [(&'static str, Settings); 3] {
-        [
-            (national::CONTRACT.destination, Settings::new(self.national.clone())),
-            (tax::CONTRACT.destination, Settings::new(self.tax.clone())),
-            (golden_insurance::CONTRACT.destination, Settings::new(self.golden_insurance.clone())),
-        ]
+    /// The counterparties that have an address.
+    pub(super) fn settings(&self) -> Vec<(&'static Contract, Settings)> {
+        let known = [
+            (&national::CONTRACT, &self.national),
+            (&tax::CONTRACT, &self.tax),
+            (&golden_insurance::CONTRACT, &self.golden_insurance),
+        ];
+        let named = known.into_iter().filter_map(|(contract, url)| {
+            let url = url.clone()?;
+            Some((contract, Settings::new(url)))
+        });
+        named.collect()
     }
 
-    fn relay(&self) -> Result<Relay, HubError> {
-        let [(_, first), (_, second), (_, third)] = self.settings();
-        Ok(Relay::new(vec![
-            (&national::CONTRACT, first),
-            (&tax::CONTRACT, second),
-            (&golden_insurance::CONTRACT, third),
-        ])?)
+    pub(super) fn relay(&self) -> Result<Relay, HubError> {
+        Ok(Relay::new(self.settings())?)
     }
 }
 
@@ -69,61 +72,11 @@ impl Hub {
         received_at: Moment,
     ) -> Result<u64, HubError> {
         let mut total = 0;
-        for (destination, settings) in destinations.settings() {
-            let poller = AckPoller::new(&settings)?;
-            loop {
-                let lines = self.fetch_page(destination, &poller, received_at).await?;
-                total += lines;
-                if lines == 0 {
-                    break;
-                }
-            }
+        for (contract, settings) in destinations.settings() {
+            let from = (contract.destination, &settings);
+            total += fetch_acks(&self.engine, from, received_at).await?;
         }
         Ok(total)
-    }
-
-    async fn fetch_page(
-        &self,
-        destination: &'static str,
-        poller: &AckPoller,
-        received_at: Moment,
-    ) -> Result<u64, HubError> {
-        let no_feed = || HubError::NoFeed { found: format!("{destination}/{ACK_FEED}") };
-        let connector = ConnectorId::new(destination)
-            .map_err(|error| HubError::NoFeed { found: error.found })?;
-        let feed =
-            FeedId::new(ACK_FEED).map_err(|error| HubError::NoFeed { found: error.found })?;
-        let manifest = self.engine.connectors.get(&connector).ok_or_else(no_feed)?;
-        let source = format!("http:{destination}:{ACK_FEED}");
-        let before = self.log.mark(&source).await?;
-        let after = before.as_ref().map_or(0, |mark| mark.records);
-        let page = poller.fetch(after, ACK_LINES_MAX).await?;
-        let lines = page.next - after;
-        if lines == 0 {
-            return Ok(0);
-        }
-        let bytes =
-            page.lines.iter().map(|line| u64::try_from(line.len()).unwrap_or(0)).sum::<u64>();
-        let records = page.lines.into_iter().map(|value| {
-            let key = manifest.route(&feed, None, &value);
-            NewRecord { partition: partition_of(&key, manifest.partitions()), value }
-        });
-        let append = Append {
-            topic: topic_of(&connector).into(),
-            feed: feed.clone(),
-            header_digest: None,
-            records: records.collect(),
-            received_at: Some(received_at),
-            mark: Some(IntakeMark {
-                source,
-                offset: before.as_ref().map_or(0, |mark| mark.offset) + bytes,
-                records: page.next,
-                complete: false,
-                digest: [0; 32],
-            }),
-        };
-        self.log.append(append).await?;
-        Ok(lines)
     }
 
     /// Looks for the orders that bear witness to each case that wants them.
@@ -133,4 +86,63 @@ impl Hub {
     pub async fn attach_evidence(&self, as_of: Moment) -> Result<u64, HubError> {
         Ok(attach_evidence(&self.engine, as_of).await?)
     }
+}
+
+/// Fetches all acknowledgements that one counterparty has for us; gives how many lines that was.
+pub(super) async fn fetch_acks(
+    engine: &Engine,
+    (destination, settings): (&'static str, &Settings),
+    received_at: Moment,
+) -> Result<u64, HubError> {
+    let poller = AckPoller::new(settings)?;
+    let mut total = 0;
+    loop {
+        let lines = fetch_page(engine, destination, &poller, received_at).await?;
+        total += lines;
+        if lines == 0 {
+            return Ok(total);
+        }
+    }
+}
+
+async fn fetch_page(
+    engine: &Engine,
+    destination: &'static str,
+    poller: &AckPoller,
+    received_at: Moment,
+) -> Result<u64, HubError> {
+    let no_feed = || HubError::NoFeed { found: format!("{destination}/{ACK_FEED}") };
+    let connector =
+        ConnectorId::new(destination).map_err(|error| HubError::NoFeed { found: error.found })?;
+    let feed = FeedId::new(ACK_FEED).map_err(|error| HubError::NoFeed { found: error.found })?;
+    let manifest = engine.connectors.get(&connector).ok_or_else(no_feed)?;
+    let source = format!("http:{destination}:{ACK_FEED}");
+    let before = engine.log.mark(&source).await?;
+    let after = before.as_ref().map_or(0, |mark| mark.records);
+    let page = poller.fetch(after, ACK_LINES_MAX).await?;
+    let lines = page.next - after;
+    if lines == 0 {
+        return Ok(0);
+    }
+    let bytes = page.lines.iter().map(|line| u64::try_from(line.len()).unwrap_or(0)).sum::<u64>();
+    let records = page.lines.into_iter().map(|value| {
+        let key = manifest.route(&feed, None, &value);
+        NewRecord { partition: partition_of(&key, manifest.partitions()), value }
+    });
+    let append = Append {
+        topic: topic_of(&connector).into(),
+        feed: feed.clone(),
+        header_digest: None,
+        records: records.collect(),
+        received_at: Some(received_at),
+        mark: Some(IntakeMark {
+            source,
+            offset: before.as_ref().map_or(0, |mark| mark.offset) + bytes,
+            records: page.next,
+            complete: false,
+            digest: [0; 32],
+        }),
+    };
+    engine.log.append(append).await?;
+    Ok(lines)
 }

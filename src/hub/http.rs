@@ -1,21 +1,36 @@
 //! The hub's HTTP front: the page with its API, and intake, on one address.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
+use axum::middleware::map_response;
+use axum::response::Response;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::ingest::framing_of;
 use super::outcomes::BookOutcomes;
+use super::tokens::Tokens;
 use super::{Hub, HubError};
-use crate::intake::http::{HttpConnector, HttpFeed, HttpIntake, HttpLimits, Token, router};
+use crate::intake::http::{
+    AppendClock, HttpConnector, HttpFeed, HttpIntake, HttpLimits, Token, router,
+};
 use crate::serve::{self, Books};
 
-/// Bearer tokens of principals, by connector; a connector without one cannot send over HTTP.
-pub type Tokens = BTreeMap<String, String>;
+/// How long requests under way may take to be answered once the front is to stop. A body that is
+/// cut off then goes on under its key.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(5);
+
+/// Who may send over HTTP, and who says when it arrived.
+#[derive(Clone, Debug, Default)]
+pub struct HttpAccess {
+    /// Bearer tokens of principals; a connector without one cannot send over HTTP.
+    pub tokens: Tokens,
+    /// Whose clock gives the append time.
+    pub clock: AppendClock,
+}
 
 /// A running HTTP front.
 pub struct Front {
@@ -26,16 +41,19 @@ pub struct Front {
 }
 
 impl Front {
-    /// Stops after requests under way are answered.
+    /// Stops after requests under way are answered, or have had five seconds for it.
     ///
     /// # Errors
     /// [`HubError`] where the server failed.
-    pub async fn stop(self) -> Result<(), HubError> {
+    pub async fn stop(mut self) -> Result<(), HubError> {
         // A server that has ended already has no receiver any more, and needs no word.
         self.stop.send_replace(true);
-        self.serving
-            .await?
-            .map_err(|source| HubError::Listen { address: self.address.to_string(), source })
+        let Ok(ended) = tokio::time::timeout(ANSWERED_WITHIN, &mut self.serving).await else {
+            tracing::warn!("requests were cut off when the front stopped");
+            self.serving.abort();
+            return Ok(());
+        };
+        ended?.map_err(|source| HubError::Listen { address: self.address.to_string(), source })
     }
 }
 
@@ -43,13 +61,17 @@ impl Hub {
     /// Serves page, API and intake until it is stopped.
     ///
     /// # Errors
-    /// [`HubError::Listen`] where the address cannot be had.
-    pub async fn serve(&self, address: &str, tokens: &Tokens) -> Result<Front, HubError> {
+    /// [`HubError::Listen`] where the address cannot be had; [`HubError::NotLoopback`] where
+    /// tokens would be sent to another one than loopback.
+    pub async fn serve(&self, address: &str, access: &HttpAccess) -> Result<Front, HubError> {
         let failed = |source| HubError::Listen { address: address.to_owned(), source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let bound = listener.local_addr().map_err(failed)?;
+        if !bound.ip().is_loopback() && !access.tokens.is_empty() {
+            return Err(HubError::NotLoopback { address: address.to_owned() });
+        }
         let (stop, mut stopped) = watch::channel(false);
-        let routes = self.routes(tokens);
+        let routes = self.routes(access);
         let serving = tokio::spawn(async move {
             let until = async move {
                 // A sender that is gone stops the server as well.
@@ -60,7 +82,7 @@ impl Hub {
         Ok(Front { address: bound, stop, serving })
     }
 
-    fn routes(&self, tokens: &Tokens) -> Router {
+    fn routes(&self, access: &HttpAccess) -> Router {
         let engine = &self.engine;
         let books = Books {
             db: engine.db.clone(),
@@ -68,7 +90,7 @@ impl Hub {
             connectors: Arc::clone(&engine.connectors),
         };
         let with_token = engine.connectors.iter().filter_map(|manifest| {
-            let token = tokens.get(manifest.name().as_str())?;
+            let token = access.tokens.of(manifest.name())?;
             let feeds = manifest.feeds().iter().map(|feed| HttpFeed {
                 feed: feed.id().clone(),
                 format: framing_of(feed),
@@ -83,7 +105,14 @@ impl Hub {
             outcomes: Arc::new(BookOutcomes(engine.db.clone())),
             connectors: with_token.collect(),
             limits: HttpLimits::default(),
+            clock: access.clock,
         };
-        serve::router(books).merge(router(intake))
+        let appended = self.appended.clone();
+        // Whatever the answer, records may have come in: the process role looks.
+        let intake = router(intake).layer(map_response(move |response: Response| {
+            appended.send_replace(());
+            std::future::ready(response)
+        }));
+        serve::router(books).merge(intake)
     }
 }

@@ -4,6 +4,7 @@ use super::{Hub, HubError};
 use crate::apply::freeze::{adjust, freeze, issue};
 use crate::apply::levy_memo::post_memo;
 use crate::apply::missing::{accept_missing, missing_statement_days};
+use crate::apply::under_way::UnderWay;
 use crate::domain::time::{Moment, Month};
 use crate::levy::LevyPeriod;
 use crate::store::positions::past;
@@ -34,6 +35,7 @@ impl Hub {
         cut_at: Moment,
         reason: &str,
     ) -> Result<MonthReport, HubError> {
+        let _under_way = UnderWay::begin("freeze", month.to_string());
         let engine = &self.engine;
         let mut tx = engine.db.begin().await?;
         if let Some(key) = past(&mut tx, cut_at).await? {

@@ -1,7 +1,7 @@
 //! The hub: the one place that sees every part and wires them together.
 //!
 //! [`Hub::open`] brings log, database, manifests and policy together; the other modules here run
-//! the roles: intake, process, the levy calendar, forward.
+//! the roles: intake, process, the levy calendar, forward, and all of them as a service.
 
 pub mod clock;
 mod forward;
@@ -13,11 +13,15 @@ mod outcomes;
 mod process;
 mod publish;
 mod recycle;
+mod service;
+mod tokens;
 mod trim;
 mod versions;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+
+use tokio::sync::watch;
 
 use crate::apply::engine::{ApplySettings, Engine, EngineError, topic_of};
 use crate::apply::freeze::FreezeError;
@@ -37,11 +41,13 @@ use crate::store::positions::register_topic;
 use crate::store::{Database, StoreError};
 
 pub use forward::Destinations;
-pub use http::{Front, Tokens};
+pub use http::{Front, HttpAccess};
 pub use ingest::{ArrivalsError, Arrived, Intake, arrivals};
 pub use keys::KeysError;
 pub use levy::MonthReport;
 pub use recycle::Recycled;
+pub use service::Service;
+pub use tokens::{Tokens, TokensError};
 
 /// Where a hub keeps its state and finds its rules.
 #[derive(Clone, Debug)]
@@ -67,6 +73,10 @@ pub struct Hub {
     retention: Retention,
     canonical: CanonicalLimits,
     owners: process::Owners,
+    /// Moves whenever records may have come in from within this process.
+    appended: watch::Sender<()>,
+    /// Becomes true when the owners have to stop at their next batch boundary.
+    stop: watch::Sender<bool>,
 }
 
 /// Why the hub cannot start or go on.
@@ -90,6 +100,9 @@ pub enum HubError {
     /// A partition's owner cannot go on.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// The tokens of intake cannot be read.
+    #[error(transparent)]
+    Tokens(#[from] TokensError),
     /// A source cannot be taken in.
     #[error(transparent)]
     Intake(#[from] IntakeError),
@@ -121,6 +134,15 @@ pub enum HubError {
         address: String,
         /// The cause.
         source: std::io::Error,
+    },
+    /// Tokens would cross a network in the clear.
+    #[error(
+        "address {address}: expected a loopback address for intake over plain http, found another; \
+         end tls in front of the hub"
+    )]
+    NotLoopback {
+        /// The address.
+        address: String,
     },
     /// There is no such connector or feed.
     #[error("expected a connector and feed of the manifests, found {found:?}")]
@@ -197,9 +219,15 @@ impl Hub {
             clock,
             settings: settings.apply,
         };
-        let (engine, owners) = (Arc::new(engine), process::Owners::default());
-        let (retention, canonical) = (settings.retention, settings.canonical);
-        Ok(Self { engine, log, retention, canonical, owners })
+        Ok(Self {
+            engine: Arc::new(engine),
+            log,
+            retention: settings.retention,
+            canonical: settings.canonical,
+            owners: process::Owners::default(),
+            appended: watch::Sender::new(()),
+            stop: watch::Sender::new(false),
+        })
     }
 
     /// The state database, for readers.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use super::{Hub, HubError};
@@ -39,7 +39,8 @@ impl Owners {
 
 impl Hub {
     /// Applies everything that is in the log, and returns how many messages that was. `progress`
-    /// grows by the messages of each batch. Then trims what the log need not keep.
+    /// grows by the messages of each batch. Then trims what the log need not keep. A hub that is
+    /// told to stop stops at a batch boundary.
     ///
     /// # Errors
     /// [`HubError`] where an owner cannot go on; the others have stopped at a batch boundary.
@@ -49,7 +50,7 @@ impl Hub {
             let messages = self.each_owner(Task::Work, progress).await?;
             total += messages;
             // One partition may have left a handoff for another that had nothing to do.
-            if messages == 0 {
+            if messages == 0 || *self.stop.borrow() {
                 break;
             }
         }
@@ -86,7 +87,10 @@ impl Hub {
         for owner in self.owners.0.drain(..) {
             let (engine, permits) = (Arc::clone(&self.engine), Arc::clone(&permits));
             let progress = Arc::clone(progress);
-            running.spawn(async move { run(engine, owner, task, &permits, &progress).await });
+            let stopped = self.stop.subscribe();
+            running.spawn(async move {
+                run(engine, owner, task, (&permits, &progress, &stopped)).await
+            });
         }
         let mut messages = 0;
         let mut failed = None;
@@ -142,11 +146,13 @@ async fn run(
     engine: Arc<Engine>,
     mut owner: Owner,
     task: Task,
-    permits: &Semaphore,
-    progress: &AtomicU64,
+    (permits, progress, stopped): (&Semaphore, &AtomicU64, &watch::Receiver<bool>),
 ) -> Result<(Owner, u64), HubError> {
     let mut messages = 0;
     loop {
+        if *stopped.borrow() {
+            return Ok((owner, messages));
+        }
         let step = {
             // The semaphore is never closed, so a missing permit only means no limit.
             let _permit = permits.acquire().await;

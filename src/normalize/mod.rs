@@ -47,10 +47,6 @@ const SEPARATOR: u8 = 0x1f;
 
 /// What normalizing made of one message.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "almost every message is an order event; a box would cost an allocation each"
-)]
 pub enum Normalized {
     /// Something happened to an order.
     Order(OrderEvent),

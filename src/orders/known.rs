@@ -55,6 +55,7 @@ type Slot = [u8; ENTRY_BYTES];
 const FREE: Slot = [0; ENTRY_BYTES];
 
 #[derive(Default)]
+#[expect(clippy::vec_box, reason = "a list of pages grows without moving them")]
 struct Table {
     pages: Vec<Box<[Slot; PAGE_SLOTS]>>,
     used: usize,

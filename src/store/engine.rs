@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use sqlx::any::AnyPoolOptions;
 use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Executor, Row};
 
 use super::StoreError;
@@ -14,6 +15,13 @@ pub(crate) const BEGIN_WRITE: &str = "BEGIN IMMEDIATE";
 
 pub(crate) fn sqlite_url(path: &Path) -> String {
     format!("sqlite://{}?mode=rwc", path.display())
+}
+
+/// Pools that keep their connections. Nothing is gained by closing those to a local file, and the
+/// task of sqlx 0.9.0 that would close them may miscount the idle ones and then spin for ever,
+/// also when the program ends (transact-rs/sqlx issue 3645): without time limits it is not started.
+pub(crate) fn pool_options() -> AnyPoolOptions {
+    AnyPoolOptions::new().idle_timeout(None).max_lifetime(None)
 }
 
 /// Kibibytes of pages that the writer keeps, and each reader.

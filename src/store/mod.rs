@@ -32,7 +32,7 @@ pub mod suspects;
 #[cfg(test)]
 pub(crate) mod scratch;
 
-use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::any::AnyConnectOptions;
 use sqlx::{Any, AnyPool, Transaction};
 
 /// The open transaction that every store function takes.
@@ -96,14 +96,14 @@ impl Database {
     async fn connect(url: &str) -> Result<Self, StoreError> {
         sqlx::any::install_default_drivers();
         let options: AnyConnectOptions = url.parse()?;
-        let writer = AnyPoolOptions::new()
+        let writer = engine::pool_options()
             .max_connections(1)
             .after_connect(|connection, _| Box::pin(engine::prepare_writer(connection)))
             .connect_with(options.clone())
             .await?;
         engine::MIGRATIONS.run(&writer).await?;
         engine::check_durability(&writer).await?;
-        let reader = AnyPoolOptions::new()
+        let reader = engine::pool_options()
             .max_connections(4)
             .after_connect(|connection, _| Box::pin(engine::prepare_reader(connection)))
             .connect_with(options)

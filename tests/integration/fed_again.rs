@@ -1,128 +1,217 @@
-//! At least once in, applied once: what two platforms send a second time, in another order,
-//! changes nothing but how many messages came and were found to be duplicates or to be ignored.
+//! At least once in, applied once: the same days fed again, by file in each platform's own format,
+//! then as CSV, then over HTTP, each time in another order; once with the days open, once sealed,
+//! once after the late run. Nothing changes but how many messages came and were found to be
+//! duplicates or to be ignored.
 
-use std::fmt::Write;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
 
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
+use sqlx::SqlitePool;
 
-use crate::hub::{Arrival, Folder, Hub, arrivals, assert_sections, text};
+use crate::again::{self, Held, PLATFORMS};
+use crate::books::{Books, assert_same, books};
+use crate::hub::{Arrival, Folder, Hub, arrivals, assert_sections, json, text, write_arrivals};
+use crate::published_ids::standing_ids;
+use crate::service::{Service, write_tokens};
 
-const FED_AGAIN: [&str; 2] = ["meituan", "eleme"];
+/// 2026-07-02 23:30 in Hohhot: the eve of the first day, on which some orders were accepted, closes
+/// half an hour later.
+const OPEN_UNTIL_MS: i64 = 1_783_006_200_000;
+/// 2026-07-15 12:00: every day is closed on which anything happened so far; late messages go on
+/// coming. An order of a sealed day whose number comes again on an open one would be counted there
+/// until that day seals, and a void of an open day waits until then.
+const SEALED_AT_MS: i64 = 1_784_088_000_000;
 const DAY_MS: i64 = 86_400_000;
 const SAME: [&str; 7] =
     ["counts", "levies", "balances", "held_by_reason", "persons", "cases", "evidence"];
 
-/// How many messages of the connectors fed again were applied or lie held, and how many came.
-fn messages(books: &Value, connector: &str) -> [i64; 5] {
-    let row = &books["messages_by_connector"][connector];
-    ["received", "applied", "held", "duplicate", "ignored"].map(|term| row[term].as_i64().unwrap())
+struct Scene {
+    folder: Folder,
+    hub: Hub,
+    generated: std::path::PathBuf,
+    files: Vec<Arrival>,
+    random: ChaCha8Rng,
 }
 
-#[track_caller]
-fn assert_nothing_new(before: &Value, after: &Value) {
-    assert_sections(before, after, &SAME);
-    for connector in FED_AGAIN {
-        let [came, applied, held, duplicate, ignored] = messages(before, connector);
-        let again = messages(after, connector);
-        assert_eq!([again[1], again[2]], [applied, held], "{connector}: applied and held");
-        assert_eq!(again[0], 2 * came, "{connector}: each came twice");
-        assert_eq!(again[4], 2 * ignored, "{connector}: what is ignored is so every time");
-        assert_eq!(again[3] - duplicate, came - ignored, "{connector}: the rest is duplicate");
+/// What must not change, and what came of each connector's messages.
+struct Standing {
+    books: Books,
+    published: BTreeSet<String>,
+    messages: BTreeMap<String, Messages>,
+}
+
+/// Sums of what became of a connector's messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Messages {
+    received: i64,
+    applied: i64,
+    held: i64,
+    duplicate: i64,
+    ignored: i64,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let folder = Folder::new("fed-again");
+        let generated = folder.path("generated");
+        let hub = Hub::new(folder.path("hub"));
+        let size = ["--orders", "6000", "--from", "2026-07-01", "--days", "3", "--seed", "5"];
+        hub.done(&[&["generate", "--out", text(&generated)], &size[..]].concat());
+        let files = arrivals(&generated);
+        let random = ChaCha8Rng::seed_from_u64(20_260_703);
+        Self { folder, hub, generated, files, random }
     }
-}
 
-fn generated(folder: &Folder) -> std::path::PathBuf {
-    let generated = folder.path("generated");
-    let hub = Hub::new(folder.path("none"));
-    let out = text(&generated);
-    let size = ["--orders", "6000", "--from", "2026-07-01", "--days", "3", "--seed", "5"];
-    hub.done(&[&["generate", "--out", out], &size[..]].concat());
-    generated
-}
-
-/// Processes, seals and freezes all that a folder of generated files holds.
-fn finish(hub: &Hub) {
-    hub.done(&["process"]);
-    hub.done(&["seal", "--until", "2026-07-31"]);
-    hub.done(&["freeze", "--month", "2026-07", "--reason", "the test's month is over"]);
-    hub.done(&["evidence"]);
-}
-
-#[test]
-fn files_that_come_again_when_their_days_are_sealed_change_nothing() {
-    let folder = Folder::new("fed-again-late");
-    let generated = generated(&folder);
-    let hub = Hub::new(folder.path("hub"));
-    hub.done(&["replay", text(&generated)]);
-    finish(&hub);
-    let before = hub.export(&folder.path("before"));
-
-    let mut files = arrivals(&generated);
-    let late = files.last().unwrap().received_at_ms + 7 * DAY_MS;
-    files.retain(|file| FED_AGAIN.contains(&file.connector.as_str()));
-    for (connector, feed) in [
-        ("eleme", "daily"),
-        ("meituan", "orders"),
-        ("eleme", "orders"),
-        ("eleme", "roster"),
-        ("meituan", "roster"),
-    ] {
-        let own = files.iter().filter(|file| file.connector == connector && file.feed == feed);
-        let paths: Vec<_> = own.rev().map(|file| text(&file.path)).collect();
-        assert!(!paths.is_empty(), "{connector}/{feed}");
-        let late = late.to_string();
-        let named = ["ingest", "--again", "--connector", connector, "--feed", feed];
-        hub.done(&[&named[..], &["--received-at", &late], &paths].concat());
+    /// Takes in and applies everything that arrived until a time.
+    fn take_in(&self, until_ms: i64) {
+        let came = self.files.iter().filter(|file| file.received_at_ms <= until_ms);
+        write_arrivals(&self.generated, came);
+        self.hub.done(&["replay", text(&self.generated)]);
+        self.hub.done(&["process"]);
     }
-    hub.done(&["process"]);
-    // Late events wait for the next late run; the operator has it now.
-    hub.done(&["seal", "--until", "2026-07-31"]);
 
-    assert_nothing_new(&before, &hub.export(&folder.path("after")));
-    hub.done(&["status"]);
-}
+    async fn standing(&self) -> Standing {
+        self.hub.done(&["publish"]);
+        self.hub.done(&["evidence"]);
+        self.hub.done(&["status"]);
+        let database = self.hub.database().await;
+        let books = books(&database).await;
+        let messages = messages(&database).await;
+        database.close().await;
+        let published = standing_ids(&self.hub).await;
+        assert!(!published.is_empty(), "nothing was published");
+        Standing { books, published, messages }
+    }
 
-#[test]
-fn files_that_come_again_while_their_days_are_open_change_nothing() {
-    let folder = Folder::new("fed-again-open");
-    let generated = generated(&folder);
-    let once = Hub::new(folder.path("once"));
-    once.done(&["replay", text(&generated)]);
-    finish(&once);
+    /// Feeds the platforms' messages again in all three ways, and holds the books against what
+    /// they were after each. `settle` is what an operator does before they are looked at.
+    async fn feed_again(&mut self, when: &str, at_ms: i64, settle: impl Fn(&Hub)) {
+        let before = self.standing().await;
+        let came: Vec<_> =
+            self.files.iter().filter(|file| file.received_at_ms <= at_ms).cloned().collect();
+        let held = held(&self.hub).await;
+        let own = again::in_own_format(&came, &mut self.random);
+        let csv = again::as_csv(&came, &held, &mut self.random);
+        let http = again::in_own_format(&came, &mut self.random);
 
-    let files = arrivals(&generated);
-    write_arrivals(&generated, &twice(&files));
-    let fed_again = Hub::new(folder.path("fed-again"));
-    fed_again.done(&["replay", "--again", text(&generated)]);
-    finish(&fed_again);
-
-    let before = once.export(&folder.path("before"));
-    assert_nothing_new(&before, &fed_again.export(&folder.path("after")));
-    fed_again.done(&["status"]);
-}
-
-/// Each file of the two platforms once more, together with the platform's next file and before it.
-fn twice(files: &[Arrival]) -> Vec<Arrival> {
-    let mut all = Vec::new();
-    for connector in FED_AGAIN {
-        let own: Vec<_> = files.iter().filter(|file| file.connector == connector).collect();
-        let nexts = own.iter().skip(1).chain(own.last());
-        for (file, next) in own.iter().zip(nexts) {
-            let again = Arrival { received_at_ms: next.received_at_ms, ..(*file).clone() };
-            all.extend([(*file).clone(), again]);
+        let mut last = before.messages.clone();
+        let mut new_by_way = Vec::new();
+        for (way, feeds) in [("by file", own), ("as CSV", csv), ("by HTTP", http)] {
+            let when = format!("{when}, {way}");
+            let folder = self.folder.path(&when.replace([' ', ','], "-"));
+            let files = again::write(&folder, &feeds, at_ms);
+            if way == "by HTTP" {
+                self.serve(&files).await;
+            } else {
+                write_arrivals(&folder, files.iter());
+                self.hub.done(&["replay", "--again", text(&folder)]);
+                self.hub.done(&["process"]);
+            }
+            settle(&self.hub);
+            let after = self.standing().await;
+            assert_same(&before.books, &after.books, &when);
+            assert_eq!(before.published, after.published, "{when}: published order ids");
+            new_by_way.push(new_messages(&last, &after.messages, &when));
+            last = after.messages;
+        }
+        let [own, csv, http] = new_by_way.try_into().unwrap();
+        assert_eq!(own, http, "{when}: by file and by HTTP came as many");
+        assert_eq!(own.keys().map(String::as_str).collect::<Vec<_>>(), PLATFORMS);
+        for connector in ["didi-huoyun", "eleme", "manbang-shengsheng", "shansong"] {
+            assert!(csv.contains_key(connector), "{when}: {connector} came as CSV");
         }
     }
-    all.extend(files.iter().filter(|file| !FED_AGAIN.contains(&file.connector.as_str())).cloned());
-    all.sort_by_key(|file| file.received_at_ms);
-    all
+
+    /// Sends files over HTTP to a hub that runs as a service.
+    async fn serve(&self, files: &[Arrival]) {
+        let tokens = self.folder.path("tokens.toml");
+        write_tokens(&tokens, PLATFORMS.into_iter().map(str::to_owned));
+        let service = Service::start(&self.hub, &["--replay-clock", "--tokens", text(&tokens)]);
+        service.feed(files).await;
+        service.applied_all(files).await;
+        assert!(service.stop("TERM").success());
+    }
 }
 
-fn write_arrivals(generated: &Path, files: &[Arrival]) {
-    let mut list = "path,connector,feed,received_at_ms\n".to_owned();
-    for Arrival { path, connector, feed, received_at_ms } in files {
-        let path = path.strip_prefix(generated).unwrap().display();
-        writeln!(list, "{path},{connector},{feed},{received_at_ms}").unwrap();
+/// What became of each connector's messages, with what a late run has still to say.
+async fn messages(database: &SqlitePool) -> BTreeMap<String, Messages> {
+    let sql = "select connector, sum(received), sum(applied), sum(held), sum(duplicate), \
+               sum(ignored) from outcome_sum group by connector";
+    let rows: Vec<(String, i64, i64, i64, i64, i64)> =
+        sqlx::query_as(sql).fetch_all(database).await.unwrap();
+    let row = |(connector, received, applied, held, duplicate, ignored)| {
+        (connector, Messages { received, applied, held, duplicate, ignored })
+    };
+    rows.into_iter().map(row).collect()
+}
+
+/// How many messages of each connector came, none of which was applied or newly held.
+#[track_caller]
+fn new_messages(
+    before: &BTreeMap<String, Messages>,
+    after: &BTreeMap<String, Messages>,
+    when: &str,
+) -> BTreeMap<String, i64> {
+    let mut new = BTreeMap::new();
+    for (connector, after) in after {
+        let before = before[connector];
+        assert_eq!(after.held, before.held, "{when}: {connector}: held");
+        assert_eq!(after.applied, before.applied, "{when}: {connector}: applied");
+        let came = after.received - before.received;
+        let repeated = after.duplicate - before.duplicate + after.ignored - before.ignored;
+        assert_eq!(came, repeated, "{when}: {connector}: duplicate or ignored");
+        if came > 0 {
+            new.insert(connector.clone(), came);
+        }
     }
-    std::fs::write(generated.join("arrivals.csv"), list).unwrap();
+    new
+}
+
+/// Connector and SHA-256 of each held message.
+async fn held(hub: &Hub) -> Held {
+    let database = hub.database().await;
+    let held = sqlx::query_as("select connector, digest from held").fetch_all(&database).await;
+    database.close().await;
+    held.unwrap()
+}
+
+/// How many days of partitions are sealed, or are not.
+async fn days(hub: &Hub, is_sealed: bool) -> i64 {
+    let database = hub.database().await;
+    let sql = "select count(*) from order_day where (state = 'sealed') = $1";
+    let count = sqlx::query_scalar(sql).bind(is_sealed).fetch_one(&database).await.unwrap();
+    database.close().await;
+    count
+}
+
+#[tokio::test]
+async fn days_that_come_again_in_other_ways_and_orders_change_nothing() {
+    let mut scene = Scene::new();
+    scene.take_in(OPEN_UNTIL_MS);
+    assert_eq!(days(&scene.hub, true).await, 0, "every day is open");
+    scene.feed_again("while open", OPEN_UNTIL_MS, |_| ()).await;
+    assert_eq!(days(&scene.hub, true).await, 0, "every day is open still");
+
+    scene.take_in(SEALED_AT_MS);
+    let late_run = |hub: &Hub| {
+        hub.done(&["seal", "--until", "2026-07-12"]);
+    };
+    late_run(&scene.hub);
+    assert_eq!(days(&scene.hub, false).await, 0, "every day is sealed");
+    scene.feed_again("once sealed", SEALED_AT_MS, late_run).await;
+
+    let end_ms = scene.files.last().unwrap().received_at_ms;
+    scene.take_in(end_ms);
+    scene.hub.done(&["seal", "--until", "2026-07-31"]);
+    scene.hub.done(&["freeze", "--month", "2026-07", "--reason", "the test's month is over"]);
+    scene.hub.done(&["evidence"]);
+    let truth: Value = json(&scene.generated.join("truth.json"));
+    assert_sections(&truth, &scene.hub.export(&scene.folder.path("before")), &SAME);
+    let all_sealed = |hub: &Hub| {
+        hub.done(&["seal", "--until", "2026-07-31"]);
+    };
+    scene.feed_again("after the late run", end_ms + 7 * DAY_MS, all_sealed).await;
+    assert_sections(&truth, &scene.hub.export(&scene.folder.path("after")), &SAME);
 }

@@ -1,5 +1,6 @@
 //! A folder of one test, and a hub in it that is driven through its command line.
 
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -59,6 +60,11 @@ impl Hub {
     /// A hub under the manifests and the policy of another folder.
     pub(crate) fn with_rules(data: PathBuf, rules: PathBuf) -> Self {
         Self { data, rules }
+    }
+
+    /// Its data folder.
+    pub(crate) fn data(&self) -> &Path {
+        &self.data
     }
 
     /// A command, not yet started. `ZHIBAO_BIN` names another program than the one just built,
@@ -153,4 +159,14 @@ pub(crate) fn arrivals(generated: &Path) -> Vec<Arrival> {
         }
     };
     list.lines().skip(1).map(arrival).collect()
+}
+
+/// Lists these files of a folder as its arrivals.
+pub(crate) fn write_arrivals<'a>(folder: &Path, files: impl Iterator<Item = &'a Arrival>) {
+    let mut list = "path,connector,feed,received_at_ms\n".to_owned();
+    for Arrival { path, connector, feed, received_at_ms } in files {
+        let path = path.strip_prefix(folder).unwrap().display();
+        writeln!(list, "{path},{connector},{feed},{received_at_ms}").unwrap();
+    }
+    std::fs::write(folder.join("arrivals.csv"), list).unwrap();
 }

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where something is not as prepared")]
 #![expect(clippy::indexing_slicing, reason = "a section that is absent reads as null")]
 
+mod again;
+mod books;
 mod broken_inputs;
 mod demo_truth;
 mod fed_again;
@@ -11,4 +13,7 @@ mod killed;
 mod log_trim;
 mod new_platform;
 mod published;
+mod published_ids;
+mod service;
 mod status_closes;
+mod watched;

@@ -52,6 +52,7 @@ impl Owner {
         day: Day,
         is_command: bool,
     ) -> Result<Step, EngineError> {
+        let _under_way = self.under_way("seal");
         let mut tx = self.engine.db.snapshot().await?;
         let mut unpublished = self.unpublished(&mut tx).await?;
         let mut see = |segment: &_, rows: &_, day: &_| unpublished.see(segment, rows, day);

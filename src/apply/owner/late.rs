@@ -56,6 +56,7 @@ impl Owner {
             self.late_waiting = false;
             return Ok(Step::Idle);
         }
+        let _under_way = self.under_way("late");
         let mut events = Vec::new();
         for segment in &stored {
             events.extend(events_of(&decode(&segment.bytes)?.1, &settings.platform));

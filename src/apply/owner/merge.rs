@@ -36,6 +36,7 @@ impl Owner {
                 let (published, waiting) = sizes.split_at(published);
                 let run = [published, waiting].into_iter().find_map(|part| self.run_of(part));
                 let Some(run) = run else { continue };
+                let _under_way = self.under_way("merge");
                 let mut parts = Vec::with_capacity(run.len());
                 for (first, batch, _) in run {
                     parts.extend(

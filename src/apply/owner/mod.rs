@@ -31,6 +31,7 @@ use crate::store::positions::{Claim, PartitionKey, claim, release, swap};
 
 use self::held::HeldOrders;
 use super::engine::{Engine, EngineError, connector_of};
+use super::under_way::UnderWay;
 
 /// Cut of each frozen period of the partition's platform.
 type Cuts = HashMap<(LineCode, Month), Moment>;
@@ -215,6 +216,11 @@ impl Owner {
         release(&mut tx, &self.key, &self.claim).await?;
         tx.commit().await?;
         Ok(())
+    }
+
+    /// Says that a long step of this partition begins.
+    fn under_way(&self, step: &'static str) -> UnderWay {
+        UnderWay::begin(step, format!("{}/{}", self.key.topic, self.key.partition))
     }
 
     /// The memory, to be changed after a commit. `None` where somebody still reads it: then it is

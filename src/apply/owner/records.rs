@@ -84,10 +84,10 @@ mod tests {
             batch_last: number,
             kind: kind.to_owned(),
             first_offset,
-            next_offset: first_offset + fates.len() as u64,
+            next_offset: first_offset + u64::try_from(fates.len()).unwrap(),
             received_at: Moment::from_ms(0),
             versions: "manifests:1 policy:1".to_owned(),
-            digest: vec![number as u8; 32],
+            digest: number.to_le_bytes().repeat(4),
             outcomes: if fates.is_empty() { Vec::new() } else { encode_fates(fates).unwrap() },
         }
     }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::cli::options::{DayArg, Demo};
 use crate::cli::{CliError, progress, write_json};
 use crate::domain::time::{Day, Moment, Month};
-use crate::hub::{Arrived, Destinations, Hub, HubError, Tokens, arrivals};
+use crate::hub::{Arrived, Destinations, HttpAccess, Hub, HubError, arrivals};
 use crate::ledger::account::Book;
 use crate::serve::export::export;
 use crate::serve::status::{Status, status};
@@ -50,7 +50,7 @@ pub(super) async fn run(mut hub: Hub, demo: &Demo, data: &Path) -> Result<Outcom
     let files = data.join("generated");
     make(demo, &files)?;
     let counterparties = start(demo.seed).await?;
-    let front = match hub.serve(&demo.listen, &Tokens::new()).await {
+    let front = match hub.serve(&demo.listen, &HttpAccess::default()).await {
         Ok(front) => {
             progress::say(&format!("page: http://{}", front.address));
             Some(front)
@@ -159,7 +159,7 @@ async fn start(seed: u64) -> Result<Counterparties, CliError> {
         let simulator = Simulator::start(counterparty, Misbehaviour::default(), seed).await?;
         running.push(simulator);
     }
-    let url = |place: usize| running.get(place).map(Running::url).unwrap_or_default();
+    let url = |place: usize| running.get(place).map(Running::url);
     let destinations = Destinations { national: url(0), tax: url(1), golden_insurance: url(2) };
     Ok(Counterparties { running, destinations })
 }

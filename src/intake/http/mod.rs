@@ -111,6 +111,19 @@ pub struct HttpIntake {
     pub connectors: Vec<HttpConnector>,
     /// Limits of requests.
     pub limits: HttpLimits,
+    /// Who says when a body arrived.
+    pub clock: AppendClock,
+}
+
+/// Who says when a body arrived.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AppendClock {
+    /// The log's own clock; a request that brings an append time is refused.
+    #[default]
+    Log,
+    /// The sender, in the header `zhibao-received-at`: only for replays by a trusted sender. A
+    /// request without it is refused, for it would move the replay's clock to today.
+    Sender,
 }
 
 /// The routes below `/v1/intake`.

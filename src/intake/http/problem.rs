@@ -83,6 +83,12 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, name, what).then("send another key for this body")
     }
 
+    pub(super) fn append_time(expected: &str, found: &str) -> Self {
+        let name = ("append_time.refused", "append time refused", "不接受报文到达时间");
+        Self::new(StatusCode::BAD_REQUEST, name, (expected.to_owned(), clip(found)))
+            .then("leave zhibao-received-at out, unless the hub runs with a replay clock")
+    }
+
     pub(super) fn key_required(bytes_max: u64) -> Self {
         let name = ("idempotency_key.required", "idempotency key required", "缺少幂等键");
         let expected = format!("an idempotency-key for a body of more than {bytes_max} bytes");

@@ -13,14 +13,16 @@ use super::body::{BodyReader, Cut};
 use super::problem::Problem;
 use super::receipt::{Receipt, receipt};
 use super::token::authorize;
-use super::{HttpFeed, Shared, UnderWay, source_of};
+use super::{AppendClock, HttpFeed, Shared, UnderWay, source_of};
 use crate::domain::ids::ConnectorId;
+use crate::domain::time::Moment;
 use crate::intake::file::hex;
 use crate::intake::framing::Format;
 use crate::intake::source::{SourceWriter, Target};
 use crate::log::IntakeMark;
 
 const KEY_CHARS_MAX: usize = 128;
+const RECEIVED_AT: &str = "zhibao-received-at";
 
 /// What may stand behind the question mark.
 #[derive(Deserialize)]
@@ -34,6 +36,7 @@ struct Request {
     feed: HttpFeed,
     key: Option<String>,
     gzip: bool,
+    received_at: Option<Moment>,
 }
 
 pub(super) async fn post(
@@ -98,7 +101,23 @@ fn check(
         feed: feed.clone(),
         key: key.map(str::to_owned),
         gzip,
+        received_at: received_at(shared.intake.clock, text(RECEIVED_AT))?,
     })
+}
+
+/// The append time that a replay brings, in milliseconds since the epoch; none under the log's
+/// own clock, where a request that brings one is refused rather than believed or passed over.
+fn received_at(clock: AppendClock, found: Option<&str>) -> Result<Option<Moment>, Problem> {
+    match (clock, found) {
+        (AppendClock::Log, None) => Ok(None),
+        (AppendClock::Log, Some(found)) => Err(Problem::append_time("no append time", found)),
+        (AppendClock::Sender, found) => {
+            let found = found.unwrap_or("none");
+            let at = found.parse().map(Moment::from_ms);
+            let wrong = |_| Problem::append_time("milliseconds since the epoch", found);
+            at.map(Some).map_err(wrong)
+        }
+    }
 }
 
 fn is_key(key: &str) -> bool {
@@ -146,7 +165,7 @@ async fn receive(
                 format: &request.feed.format,
                 record_bytes_max: request.feed.record_bytes_max,
                 limits: shared.intake.limits.append,
-                received_at: None,
+                received_at: request.received_at,
                 salt: &salt,
             };
             let writer = SourceWriter::open(target, &source, mark).await?;

@@ -13,7 +13,8 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::{
-    HttpConnector, HttpFeed, HttpIntake, HttpLimits, OutcomeCounts, Outcomes, Token, router,
+    AppendClock, HttpConnector, HttpFeed, HttpIntake, HttpLimits, OutcomeCounts, Outcomes, Token,
+    router,
 };
 use crate::domain::ids::{ConnectorId, FeedId};
 use crate::domain::time::Moment;
@@ -67,10 +68,10 @@ fn connector(name: &str, token: &str) -> HttpConnector {
 
 impl Server {
     async fn start() -> Self {
-        Self::start_with(Faults::default()).await
+        Self::start_with(Faults::default(), AppendClock::Log).await
     }
 
-    async fn start_with(faults: Faults) -> Self {
+    async fn start_with(faults: Faults, clock: AppendClock) -> Self {
         let log = Arc::new(SimulatedLog::new(3, faults, Moment::from_ms(1_782_867_600_000)));
         log.ensure_topic(TOPIC, 2).await.unwrap();
         let routes = router(HttpIntake {
@@ -87,6 +88,7 @@ impl Server {
                 keyless_bytes_max: 2_000,
                 idle_max: Duration::from_secs(2),
             },
+            clock,
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -210,6 +212,28 @@ async fn the_wrong_sender_address_or_format_is_refused() {
     let receipt = server.client.get(server.url("meituan/receipts/k"));
     refused(receipt.bearer_auth("secret of meituan"), 404, "receipt.unknown").await;
     assert!(server.records().await.is_empty());
+}
+
+#[tokio::test]
+async fn an_append_time_is_refused_but_by_a_replay_that_must_bring_it() {
+    const AT: &str = "1785000000000";
+    let server = Server::start().await;
+    let with =
+        |server: &Server, at: &str| server.post("k", "{}\n").header("zhibao-received-at", at);
+    refused(with(&server, AT), 400, "append_time.refused").await;
+    assert!(server.records().await.is_empty());
+
+    let replay = Server::start_with(Faults::default(), AppendClock::Sender).await;
+    refused(replay.post("k", "{}\n"), 400, "append_time.refused").await;
+    refused(with(&replay, "yesterday"), 400, "append_time.refused").await;
+    assert!(replay.records().await.is_empty());
+    assert_eq!(answer(with(&replay, AT).send().await.unwrap()).await.0, StatusCode::OK);
+    let mut at = Vec::new();
+    for extent in replay.log.extents(TOPIC).await.unwrap() {
+        let batch = replay.log.read(TOPIC, extent.partition, 0, 1 << 20).await.unwrap();
+        at.extend(batch.records.iter().map(|record| record.received_at.ms().to_string()));
+    }
+    assert_eq!(at, [AT]);
 }
 
 #[tokio::test]
@@ -363,7 +387,7 @@ async fn one_request_at_a_time_has_a_key() {
 #[tokio::test]
 async fn a_log_that_fails_is_never_the_reason_of_a_double() {
     let faults = Faults { append_lost: 300, append_unanswered: 300, ..Faults::default() };
-    let server = Server::start_with(faults).await;
+    let server = Server::start_with(faults, AppendClock::Log).await;
     let body = lines(100).join("\r\n");
     let mut failures = 0;
     loop {

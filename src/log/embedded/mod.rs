@@ -16,7 +16,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::any::AnyConnectOptions;
 use sqlx::{Any, AnyPool, Executor, Row, Transaction};
 
 use super::{Append, Appended, Batch, Extent, IntakeMark, Log, LogError};
@@ -177,7 +177,7 @@ impl Log for EmbeddedLog {
 }
 
 async fn pool(options: AnyConnectOptions, connections_max: u32) -> Result<AnyPool, sqlx::Error> {
-    AnyPoolOptions::new()
+    engine::pool_options()
         .max_connections(connections_max)
         .after_connect(|connection, _| {
             Box::pin(async move {

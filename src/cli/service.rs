@@ -1,0 +1,41 @@
+//! `zhibao run`: the hub as a service, until Ctrl-C or SIGTERM.
+
+use std::process::ExitCode;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::options::{Folders, Run};
+use super::{CliError, progress};
+use crate::hub::{Destinations, HttpAccess, Hub, HubError, Service, Tokens};
+use crate::intake::http::AppendClock;
+
+pub(super) async fn run(folders: &Folders, asked: Run) -> Result<ExitCode, CliError> {
+    let hub = Hub::open(&folders.limited(asked.limits)).await?;
+    let tokens = match &asked.tokens {
+        Some(file) => Tokens::load(file, hub.connectors()).map_err(HubError::from)?,
+        None => Tokens::default(),
+    };
+    let clock = if asked.replay_clock { AppendClock::Sender } else { AppendClock::Log };
+    let service = Service {
+        listen: asked.listen,
+        access: HttpAccess { tokens, clock },
+        destinations: Destinations {
+            national: asked.national,
+            tax: asked.tax,
+            golden_insurance: asked.golden_insurance,
+        },
+    };
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(CliError::Signals)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(CliError::Signals)?;
+    let told = async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    };
+    hub.run(&service, told, |address| {
+        progress::say(&format!("listening: http://{address}"));
+    })
+    .await?;
+    Ok(ExitCode::SUCCESS)
+}

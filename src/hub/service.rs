@@ -1,0 +1,156 @@
+//! The hub as a service: page, API and intake, process, forward and acknowledgements in one
+//! process, until it is told to stop. It ends at a batch boundary and gives its leases back.
+//!
+//! What the log brings is applied as soon as intake over HTTP says so; what another process
+//! appends to the same data folder is found within a second. Days are sealed and late events are
+//! run by the partitions' own clocks. Freezing and evidence stay an operator's commands.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::forward::fetch_acks;
+use super::http::HttpAccess;
+use super::{Destinations, Hub, HubError};
+use crate::apply::engine::Engine;
+use crate::forward::contract::Contract;
+use crate::forward::relay::Relay;
+use crate::forward::settings::Settings;
+
+/// How long a record that another process appended may lie before it is seen.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Between two looks at a counterparty's acknowledgements.
+const ACKS_EVERY: Duration = Duration::from_secs(2);
+
+/// What a hub that runs as a service needs to know.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// Address of page, API and intake.
+    pub listen: String,
+    /// Who may send over HTTP.
+    pub access: HttpAccess,
+    /// Where what is owed goes.
+    pub destinations: Destinations,
+}
+
+impl Hub {
+    /// Runs all roles until `stop` is there, or until one of them cannot go on. `ready` hears the
+    /// address once it is listened on.
+    ///
+    /// # Errors
+    /// [`HubError`] where a role cannot go on; the others have stopped as if they had been told.
+    pub async fn run(
+        mut self,
+        service: &Service,
+        stop: impl Future<Output = ()> + Send + 'static,
+        ready: impl FnOnce(SocketAddr),
+    ) -> Result<(), HubError> {
+        let relay = service.destinations.relay()?;
+        let front = self.serve(&service.listen, &service.access).await?;
+        ready(front.address);
+        let mut roles = JoinSet::new();
+        let told = self.stop.clone();
+        roles.spawn(async move {
+            let mut stopped = told.subscribe();
+            tokio::select! {
+                () = stop => {}
+                // The sender lives in this task: the wait ends with the value alone.
+                _ = stopped.wait_for(|stop| *stop) => {}
+            }
+            told.send_replace(true);
+            Ok(())
+        });
+        let engine = Arc::clone(&self.engine);
+        let told = self.stop.clone();
+        roles.spawn(async move { ended(&told, forward(&engine, &relay, told.subscribe()).await) });
+        for destination in service.destinations.settings() {
+            let (engine, told) = (Arc::clone(&self.engine), self.stop.clone());
+            let appended = self.appended.clone();
+            roles.spawn(async move {
+                let outcome = acks(&engine, destination, &appended, told.subscribe()).await;
+                ended(&told, outcome)
+            });
+        }
+        let processed = self.process_until_stopped().await;
+        let outcome = ended(&self.stop, processed);
+        let served = front.stop().await;
+        let mut outcome = outcome.and(served);
+        while let Some(role) = roles.join_next().await {
+            outcome = outcome.and(role?);
+        }
+        let closed = self.close().await;
+        outcome.and(closed)
+    }
+
+    async fn process_until_stopped(&mut self) -> Result<(), HubError> {
+        let progress = Arc::new(AtomicU64::new(0));
+        let mut appended = self.appended.subscribe();
+        let mut stopped = self.stop.subscribe();
+        while !*stopped.borrow() {
+            appended.mark_unchanged();
+            self.process_until_idle(&progress).await?;
+            self.publish_until_idle().await?;
+            tokio::select! {
+                // Both senders live in the hub: the waits end with a new value alone.
+                _ = appended.changed() => {}
+                _ = stopped.wait_for(|stop| *stop) => {}
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A role has ended: where that was its own doing, the others stop too.
+fn ended(told: &watch::Sender<bool>, outcome: Result<(), HubError>) -> Result<(), HubError> {
+    told.send_replace(true);
+    outcome
+}
+
+async fn forward(
+    engine: &Engine,
+    relay: &Relay,
+    mut stopped: watch::Receiver<bool>,
+) -> Result<(), HubError> {
+    relay.run(&engine.db, || (engine.clock)(), stopped.clone()).await?;
+    // Without a destination the relay has nothing to wait for, and that is no reason to stop.
+    drop(stopped.wait_for(|stop| *stop).await);
+    Ok(())
+}
+
+/// Brings one counterparty's acknowledgements in. That it does not answer is no reason to stop.
+async fn acks(
+    engine: &Engine,
+    (contract, settings): (&'static Contract, Settings),
+    appended: &watch::Sender<()>,
+    mut stopped: watch::Receiver<bool>,
+) -> Result<(), HubError> {
+    let mut is_silent = false;
+    while !*stopped.borrow() {
+        let from = (contract.destination, &settings);
+        match fetch_acks(engine, from, (engine.clock)()).await {
+            Ok(lines) => {
+                is_silent = false;
+                if lines > 0 {
+                    appended.send_replace(());
+                }
+            }
+            Err(HubError::Acks(error)) => {
+                if !is_silent {
+                    tracing::warn!(destination = contract.destination, "{error}");
+                }
+                is_silent = true;
+            }
+            Err(error) => return Err(error),
+        }
+        tokio::select! {
+            _ = stopped.wait_for(|stop| *stop) => {}
+            () = tokio::time::sleep(ACKS_EVERY) => {}
+        }
+    }
+    Ok(())
+}
