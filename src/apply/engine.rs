@@ -40,10 +40,10 @@ pub struct ApplySettings {
 impl Default for ApplySettings {
     fn default() -> Self {
         Self {
-            batch_bytes_max: 3 << 19,
+            batch_bytes_max: 4 << 20,
             lease_ms: 3_000,
             merge_segments_min: 8,
-            merge_rows_max: 32_768,
+            merge_rows_max: 8_192,
             early_segments_done_min: 32,
             late_run_every_ms: 3_600_000,
             handoff_bytes_max: 64 << 20,

@@ -12,8 +12,9 @@ use crate::apply::owner::{Owner, Step};
 use crate::domain::time::{Day, Moment};
 use crate::store::positions::{PartitionKey, topics};
 
-/// Owners that work at the same time: as many as the smallest machine has cores.
-const AT_ONCE: usize = 2;
+/// Owners that work at the same time: one more than the smallest machine has cores, since one
+/// waits for the disk.
+const AT_ONCE: usize = 3;
 
 /// The owners of this instance.
 #[derive(Default)]

@@ -25,8 +25,8 @@ pub(crate) fn pool_options() -> AnyPoolOptions {
 }
 
 /// Kibibytes of pages that the writer keeps, and each reader.
-const WRITER_CACHE_KIB: u32 = 16_000;
-const READER_CACHE_KIB: u32 = 2_000;
+const WRITER_CACHE_KIB: u32 = 8_000;
+const READER_CACHE_KIB: u32 = 1_000;
 /// Pages that the write-ahead log grows to before they are copied into the file: pages that every
 /// batch changes are then copied once for many batches.
 const CHECKPOINT_PAGES: u32 = 4_096;
