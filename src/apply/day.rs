@@ -38,9 +38,11 @@ pub(super) async fn read_day(
 }
 
 /// Sees a segment with its rows, and the day as far as it was read before.
-pub(super) type See<'a> = dyn FnMut(&StoredSegment, &(SegmentHead, Columns), &OpenDay) -> Result<(), EngineError>
-    + Send
-    + 'a;
+pub(super) type See<'a> =
+    dyn FnMut(&StoredSegment, &Decoded, &OpenDay) -> Result<(), EngineError> + Send + 'a;
+
+/// A segment as it was decoded.
+pub(super) type Decoded = (SegmentHead, Columns);
 
 /// As [`read_day`], and shows every segment on the way.
 ///

@@ -8,6 +8,7 @@ pub mod ids;
 pub mod message;
 pub mod money;
 pub mod order_view;
+pub mod origin;
 pub mod personal;
 pub mod time;
 

@@ -1,6 +1,6 @@
-//! Bytes and bits of stored columns: variable-length integers, blocks that are compressed where that
-//! is smaller, bit packing, and Rice codes. What a column's integers are written as is the matter
-//! of [`super::ints`].
+//! Bytes and bits of stored columns: variable-length integers, blocks that are compressed where
+//! that is smaller, bit packing, and Rice codes. What a column's integers are written as is the
+//! matter of [`super::ints`].
 
 #![expect(
     clippy::as_conversions,

@@ -1,4 +1,5 @@
-//! Orders that stay in memory, as few bytes: those that a few bits of the known set do not describe.
+//! Orders that stay in memory, as few bytes: those that a few bits of the known set do not
+//! describe.
 //!
 //! An order as the merge works on it takes about a kilobyte; packed it takes about eighty bytes.
 //! The platform is the partition's, and not stored.

@@ -312,8 +312,8 @@ impl Owner {
         Ok(Step::Worked(0))
     }
 
-    /// Deletes early segments whose every event has found its acceptance, many at a time; where most
-    /// events of all have, writes the others again.
+    /// Deletes early segments whose every event has found its acceptance, many at a time; where
+    /// most events of all have, writes the others again.
     pub(super) async fn drop_finished_early(&mut self) -> Result<Step, EngineError> {
         let Some(shard) = &self.shard else { return Ok(Step::Idle) };
         if shard.is_early_stale() {

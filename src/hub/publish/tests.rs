@@ -180,7 +180,6 @@ async fn every_applied_event_is_published_and_nothing_else_whenever_publishing_b
     // Nothing waits any more, and the same day again publishes no new id.
     assert!(early.publish_until_idle().await.unwrap().is_empty());
     let before: Vec<_> = everything(&early).await;
-    leave_out_future(&early, &files).await;
     take_in(&early, &files, true).await;
     process(&mut early).await;
     seal(&mut early).await;
@@ -193,25 +192,6 @@ async fn every_applied_event_is_published_and_nothing_else_whenever_publishing_b
     assert_eq!(standing(&seen), standing(&orders(&early).await));
     early.close().await.unwrap();
     late.close().await.unwrap();
-}
-
-/// Takes out of the files what was held because its time lay ahead of its arrival: when it comes
-/// again later, nothing is wrong with it any more, and it is applied.
-async fn leave_out_future(hub: &Hub, files: &[Arrived]) {
-    let mut tx = hub.database().snapshot().await.unwrap();
-    let sql = "select value from held where reason = 'time.future'";
-    let held: Vec<Vec<u8>> = sqlx::query_scalar(sql).fetch_all(&mut *tx).await.unwrap();
-    let lines = |file: &&Arrived| file.path.extension().is_some_and(|end| end != "avro");
-    let mut left_out = 0;
-    for file in files.iter().filter(lines) {
-        let bytes = std::fs::read(&file.path).unwrap();
-        let is_future = |line: &[u8]| held.iter().any(|held| line.trim_ascii() == held);
-        let all: Vec<_> = bytes.split_inclusive(|byte| *byte == b'\n').collect();
-        let rest: Vec<_> = all.iter().filter(|line| !is_future(line)).copied().collect();
-        left_out += all.len() - rest.len();
-        std::fs::write(&file.path, rest.concat()).unwrap();
-    }
-    assert!(left_out > 0, "nothing was left out");
 }
 
 /// The keys make tokens, and tokens stand in ids: two hubs agree where they have the same.
