@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 failed or something does not close, 2 wrong arguments.
 #![expect(clippy::print_stdout, reason = "the command line prints its results")]
 
+mod backfill;
 mod check;
 mod demo;
 mod operate;

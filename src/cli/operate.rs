@@ -1,35 +1,41 @@
 //! An operator's commands on a hub: replay a folder, process, publish, seal days, freeze a month,
 //! attach evidence, trim the log.
 
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use super::backfill::take_in_and_apply;
 use super::options::{Folders, Freeze, Limits, Replay, Seal, Trim};
 use super::{CliError, progress};
-use crate::hub::{Hub, HubError, arrivals};
+use crate::hub::{Arrived, Hub, HubError, arrivals};
 use crate::levy::LevyPeriod;
 
 /// Takes all files of a generated folder in, each with the append time of its arrival.
 pub(super) async fn replay(folders: &Folders, asked: &Replay) -> Result<ExitCode, CliError> {
-    let hub = Hub::open(&folders.settings()).await?;
-    let count = take_in(&hub, &asked.folder, asked.again).await?;
-    println!("{count} files");
+    let mut hub = Hub::open(&folders.settings()).await?;
+    let arrived = arrivals(&asked.folder).map_err(HubError::from)?;
+    let count = arrived.len();
+    if asked.process {
+        let messages = take_in_and_apply(&mut hub, arrived, asked.again).await?;
+        println!("{count} files, {messages} messages");
+    } else {
+        take_in(&hub, &arrived, asked.again).await?;
+        println!("{count} files");
+    }
     hub.close().await?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn take_in(hub: &Hub, folder: &Path, again: bool) -> Result<usize, CliError> {
-    let arrived = arrivals(folder).map_err(HubError::from)?;
+async fn take_in(hub: &Hub, arrived: &[Arrived], again: bool) -> Result<(), CliError> {
     let intake = hub.intake();
     let bar = progress::bar("replay", u64::try_from(arrived.len()).ok());
-    for file in &arrived {
+    for file in arrived {
         intake.ingest(file, again, &mut |_| {}).await?;
         bar.inc(1);
     }
     bar.finish_and_clear();
-    Ok(arrived.len())
+    Ok(())
 }
 
 /// Applies everything that is in the log.

@@ -190,6 +190,9 @@ pub(super) struct Replay {
     /// Take files in again that were taken in before.
     #[arg(long)]
     pub(super) again: bool,
+    /// Apply meanwhile what is taken in.
+    #[arg(long)]
+    pub(super) process: bool,
     /// The folder with `arrivals.csv`.
     pub(super) folder: PathBuf,
 }

@@ -3,15 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::cli::backfill::take_in_and_apply;
 use crate::cli::options::{DayArg, Demo};
 use crate::cli::{CliError, progress, write_json};
 use crate::domain::time::{Day, Moment, Month};
-use crate::hub::{Arrived, Destinations, HttpAccess, Hub, HubError, arrivals};
+use crate::hub::{Destinations, HttpAccess, Hub, HubError, arrivals};
 use crate::ledger::account::Book;
 use crate::serve::export::export;
 use crate::serve::status::{Status, status};
@@ -65,7 +66,7 @@ pub(super) async fn run(mut hub: Hub, demo: &Demo, data: &Path) -> Result<Outcom
     let arrived = arrivals(&files).map_err(HubError::from)?;
     let last_arrival = arrived.last().map_or(Moment::from_ms(0), |file| file.received_at);
     let started = Instant::now();
-    let hub_messages = take_in(&mut hub, arrived).await?;
+    let hub_messages = take_in_and_apply(&mut hub, arrived, false).await?;
     let seconds = started.elapsed().as_secs_f64();
     let started = Instant::now();
     hub.publish_until_idle().await?;
@@ -162,29 +163,6 @@ async fn start(seed: u64) -> Result<Counterparties, CliError> {
     let url = |place: usize| running.get(place).map(Running::url);
     let destinations = Destinations { national: url(0), tax: url(1), golden_insurance: url(2) };
     Ok(Counterparties { running, destinations })
-}
-
-/// Takes all files in, in their order of arrival, while what is in the log is processed.
-async fn take_in(hub: &mut Hub, arrived: Vec<Arrived>) -> Result<u64, CliError> {
-    let intake = hub.intake();
-    let bar = progress::bar("ingest", Some(u64::try_from(arrived.len()).unwrap_or(0)));
-    let shown = bar.clone();
-    let taking = tokio::spawn(async move {
-        for file in arrived {
-            intake.ingest(&file, false, &mut |_| {}).await?;
-            shown.inc(1);
-        }
-        Ok::<(), HubError>(())
-    });
-    let count = Arc::new(AtomicU64::new(0));
-    while !taking.is_finished() {
-        hub.process_until_idle(&count).await?;
-        tokio::task::yield_now().await;
-    }
-    taking.await??;
-    bar.finish_and_clear();
-    hub.process_until_idle(&count).await?;
-    Ok(count.load(Ordering::Relaxed))
 }
 
 fn months(demo: &Demo) -> BTreeSet<Month> {
