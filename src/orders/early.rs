@@ -42,6 +42,9 @@ pub(super) struct Rows {
 /// Early rows from which on it pays to write what still waits again.
 const STALE_ROWS_MIN: u32 = 4096;
 
+/// Early segments from which on they become one.
+const SEGMENTS_MAX: usize = 64;
+
 impl Shard {
     /// Orders that wait for their acceptance.
     #[must_use]
@@ -128,14 +131,15 @@ impl Shard {
         self.early_live.retain(|batch, _| !batches.contains(batch));
     }
 
-    /// Whether most rows of the early segments have found their acceptance, so that writing the
-    /// others again is the smaller part.
+    /// Whether there are many early segments, or most of their rows have found their acceptance, so
+    /// that it pays to write those that still wait again.
     #[must_use]
     pub fn is_early_stale(&self) -> bool {
         let sum =
             |of: fn(&Rows) -> u32| self.early_live.values().map(of).fold(0, u32::saturating_add);
         let all = sum(|rows| rows.all);
-        all >= STALE_ROWS_MIN && all / 4 > sum(|rows| rows.live)
+        let is_mostly_done = all >= STALE_ROWS_MIN && all / 4 > sum(|rows| rows.live);
+        is_mostly_done || self.early_live.len() >= SEGMENTS_MAX
     }
 
     /// Whether any order waits for its acceptance.

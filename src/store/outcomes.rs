@@ -1,4 +1,4 @@
-//! What became of messages: sums per connector, feed and day for the promise, and a run-length
+//! What became of messages: sums per connector, feed and day for the promise, and the
 //! record per batch.
 
 use std::collections::BTreeMap;

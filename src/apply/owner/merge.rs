@@ -104,11 +104,7 @@ impl Owner {
 }
 
 /// The first run of at least `segments_min` neighbours of one size class whose rows fit together.
-pub(super) fn run_to_join(
-    rows: &[u64],
-    segments_min: usize,
-    rows_max: u64,
-) -> Option<std::ops::Range<usize>> {
+fn run_to_join(rows: &[u64], segments_min: usize, rows_max: u64) -> Option<std::ops::Range<usize>> {
     let class = |rows: u64| rows.max(1).ilog(8);
     let mut start = 0;
     while start < rows.len() {

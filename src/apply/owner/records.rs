@@ -12,14 +12,15 @@ use crate::store::Tx;
 use crate::store::outcomes::{JoinableBatch, newest_batches, replace_batches};
 
 use super::Owner;
-use super::merge::run_to_join;
 use crate::apply::engine::EngineError;
 
 /// Batches between two looks at the records, and records looked at.
 const LOOK_EVERY: u64 = 64;
 const ROWS_MAX: u32 = 256;
-/// Messages of a joined record at most: a receipt unpacks one record to answer.
-const MESSAGES_MAX: u64 = 65_536;
+/// Records that are joined together at least.
+const JOINED_MIN: usize = 16;
+/// A record of so many messages is joined no further: a receipt unpacks one record to answer.
+const MESSAGES_MAX: u64 = 4_096;
 
 impl Owner {
     /// Joins records of neighbouring batches, where enough small ones stand together. In the
@@ -31,17 +32,20 @@ impl Owner {
         self.records_joined = self.claim.batch;
         let batches = newest_batches(tx, &self.key, ROWS_MAX).await?;
         for group in batches.chunk_by(is_joinable) {
-            let sizes: Vec<u64> =
-                group.iter().map(|b| b.next_offset - b.first_offset + 1).collect();
-            let run = run_to_join(&sizes, self.engine.settings.merge_segments_min, MESSAGES_MAX);
-            if let Some(parts) = run.and_then(|run| group.get(run))
-                && let Some(joined) = join(parts)?
-            {
+            if let Some(joined) = join(small(group))? {
                 replace_batches(tx, &self.key, &joined).await?;
             }
         }
         Ok(())
     }
+}
+
+/// The first neighbours that are worth one record: none of them has many messages already.
+fn small(group: &[JoinableBatch]) -> &[JoinableBatch] {
+    let is_small = |batch: &JoinableBatch| batch.next_offset - batch.first_offset < MESSAGES_MAX;
+    let mut runs = group.chunk_by(|one, next| is_small(one) == is_small(next));
+    let run = runs.find(|run| run.len() >= JOINED_MIN && run.iter().all(is_small));
+    run.unwrap_or_default()
 }
 
 /// Whether two neighbours may become one record: batches of messages, and of joining between them,
@@ -105,6 +109,17 @@ mod tests {
         assert_eq!((joined.first_offset, joined.next_offset), (100, 103));
         let fates = decode_fates(&joined.outcomes).unwrap();
         assert_eq!(fates, [Fate::Applied, Fate::Held, Fate::Duplicate]);
+    }
+
+    #[test]
+    fn small_neighbours_are_joined_and_large_ones_left_alone() {
+        let numbered =
+            |count: usize, number: u64| batch(number, "messages", &vec![Fate::Applied; count], 0);
+        let mut group: Vec<_> = (0..20).map(|number| numbered(3, number)).collect();
+        assert_eq!(small(&group).len(), 20);
+        group.insert(0, numbered(4_096, 99));
+        assert_eq!(small(&group).first().map(|first| first.batch), Some(0));
+        assert!(small(&group[..10]).is_empty(), "too few to pay");
     }
 
     #[test]
