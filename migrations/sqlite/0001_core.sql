@@ -30,7 +30,7 @@ create table position (
     primary key (topic, partition)
 );
 
--- What became of each message, run-length, as long as the log keeps the messages.
+-- What became of each message, a letter each, compressed, as long as the log keeps the messages.
 create table batch (
     topic        text   not null,
     partition    bigint not null,

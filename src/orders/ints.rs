@@ -13,7 +13,8 @@ mod dictionary;
 
 use self::dictionary::{Dictionary, take_dictionary, take_few};
 use super::bits::{
-    BitWriter, CodecError, Reader, put_block, put_int, put_varint, rice_bits, take_block, width,
+    BitReader, BitWriter, CodecError, Reader, put_block, put_int, put_varint, rice_bits,
+    take_block, width,
 };
 
 /// The value that stands for "absent" in every integer column.
@@ -350,13 +351,23 @@ fn take_packed(
     let min = reader.int()?;
     let scale = reader.varint()? as i64;
     let bits = checked_width(reader.byte()?, 64)?;
+    take_offsets(reader, rows, (min, scale, has_absent), |source| source.take(bits))
+}
+
+/// Reads offsets from the least value, each behind a bit where values may be absent.
+fn take_offsets(
+    reader: &mut Reader<'_>,
+    rows: usize,
+    (min, scale, has_absent): (i64, i64, bool),
+    take: impl Fn(&mut BitReader<'_>) -> Result<u64, CodecError>,
+) -> Result<Vec<i64>, CodecError> {
     let mut source = reader.bits();
     let mut values = Vec::with_capacity(rows);
     for _ in 0..rows {
         if has_absent && source.take(1)? == 0 {
             values.push(ABSENT);
         } else {
-            values.push(min.wrapping_add((source.take(bits)? as i64).wrapping_mul(scale)));
+            values.push(min.wrapping_add((take(&mut source)? as i64).wrapping_mul(scale)));
         }
     }
     reader.skip_bits(&source)?;
@@ -392,18 +403,7 @@ fn take_rice(reader: &mut Reader<'_>, rows: usize) -> Result<Vec<i64>, CodecErro
     let min = reader.int()?;
     let scale = reader.varint()? as i64;
     let low_bits = checked_width(reader.byte()?, 63)?;
-    let mut source = reader.bits();
-    let mut values = Vec::with_capacity(rows);
-    for _ in 0..rows {
-        if has_absent && source.take(1)? == 0 {
-            values.push(ABSENT);
-        } else {
-            let offset = (source.take_rice(low_bits)? as i64).wrapping_mul(scale);
-            values.push(min.wrapping_add(offset));
-        }
-    }
-    reader.skip_bits(&source)?;
-    Ok(values)
+    take_offsets(reader, rows, (min, scale, has_absent), |source| source.take_rice(low_bits))
 }
 
 fn checked_width(bits: u8, max: u32) -> Result<u32, CodecError> {
