@@ -150,7 +150,7 @@ impl Delivery {
                 Some(Answer::Delivered { .. }) => {}
                 Some(Answer::Refused { .. }) if !contract.stops(&record.kind) => {}
                 None | Some(Answer::Absent) => {
-                    if !stopped.contains(key) {
+                    if !record.is_stopped && !stopped.contains(key) {
                         open.insert(place);
                     }
                 }

@@ -30,7 +30,8 @@ pub(super) struct Choice {
     pub(super) retries: u64,
     /// The last key looked at.
     pub(super) last_key: String,
-    /// When the earliest of the keys left out is due; keys stopped by a refusal never are.
+    /// When the earliest of the keys left out is due; keys stopped by a refusal are so only while
+    /// the answer to a later record is lost.
     pub(super) due_at: Option<Moment>,
 }
 
@@ -55,7 +56,9 @@ pub(super) fn choose(
         let Some(lowest) = run.first() else { continue };
         choice.last_key.clone_from(&lowest.key);
         if let Some(stop) = stops.get(lowest.key.as_str()) {
-            run.retain(|record| record.seq < *stop);
+            run.iter_mut().for_each(|record| record.is_stopped = record.seq > *stop);
+            // What was sent together with the refused one, its answer lost, is still asked for.
+            run.retain(|r| !r.is_stopped || r.state == DeliveryState::Unknown);
         }
         let Some(lowest) = run.first() else { continue };
         let retry = lowest.attempts > 0 || lowest.state == DeliveryState::Unknown;

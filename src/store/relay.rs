@@ -80,6 +80,9 @@ pub struct OpenRecord {
     pub attempts: u32,
     /// Not to be tried before.
     pub next_try_at: Moment,
+    /// Whether an earlier record stops its key for good: then it may be asked for, but not sent.
+    /// The relay finds that out; here it is always false.
+    pub is_stopped: bool,
 }
 
 /// Which undelivered records to read.
@@ -137,6 +140,7 @@ fn open_record(row: &AnyRow) -> Result<OpenRecord, StoreError> {
         state: DeliveryState::parse(&state)?,
         attempts: small(row, "attempts")?,
         next_try_at: Moment::from_ms(row.try_get("next_try_at")?),
+        is_stopped: false,
     })
 }
 

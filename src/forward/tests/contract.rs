@@ -66,6 +66,7 @@ fn a_record_on_the_wire_has_exactly_the_fields_of_the_document() {
             state: DeliveryState::Owed,
             attempts: 0,
             next_try_at: Moment::from_ms(0),
+            is_stopped: false,
         };
         let text =
             serde_json::to_string(&request::wire_record(contract, &record).unwrap()).unwrap();

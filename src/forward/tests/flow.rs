@@ -55,6 +55,40 @@ async fn a_refusal_stops_an_ordered_key_and_no_other() {
     bench.close().await;
 }
 
+/// Sent together, the answers lost: the first is refused when it is asked for, and what became of
+/// the second must not stay open, nor may it be sent.
+#[tokio::test]
+async fn behind_a_refusal_lost_answers_are_asked_for_and_nothing_is_sent() {
+    let bench = Bench::new().await;
+    let misbehaviour = Misbehaviour { refuse_percent: 100, ..Misbehaviour::default() };
+    let platform = simulator(Counterparty::NationalPlatform, misbehaviour, 1).await;
+    let contract = &national::CONTRACT;
+    bench.owe(contract, "case_record", &[("case:1", 1)]).await;
+    run(&bench, contract, quick(platform.url())).await;
+    platform.set_misbehaviour(Misbehaviour::default());
+    bench.owe(contract, "case_record", &[("case:1", 2), ("case:1", 3)]).await;
+    let mut tx = bench.db.begin().await.unwrap();
+    sqlx::query("update outbox set state = 'unknown' where revision = 2")
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    let asked = platform.requests();
+    run(&bench, contract, quick(platform.url())).await;
+
+    let states = bench.states().await;
+    let of = |revision| {
+        let (state, answer) = &states[&format!("national-platform:case_record:case:1:{revision}")];
+        (state.as_str(), answer.as_deref())
+    };
+    assert_eq!(of(1).0, "refused");
+    assert_eq!(of(2), ("owed", Some("never arrived")));
+    assert_eq!(of(3), ("owed", None));
+    assert_eq!((platform.requests() - asked, platform.received().len()), (1, 0));
+    assert_eq!(platform.violations(), []);
+    bench.close().await;
+}
+
 #[tokio::test]
 async fn a_refusal_inside_a_request_stops_the_rest_of_its_key() {
     // About half of the records are refused; seeds until both ends of the key were seen.

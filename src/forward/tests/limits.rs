@@ -22,6 +22,7 @@ fn open(key: &str, seq: u64, attempts: u32, next_try_at: i64) -> OpenRecord {
         state: DeliveryState::Owed,
         attempts,
         next_try_at: at(next_try_at),
+        is_stopped: false,
     }
 }
 
