@@ -9,23 +9,16 @@ use super::source::{Sources, WireDay, WireLegal};
 use crate::domain::time::Day;
 
 const MS_PER_HOUR: i64 = 3_600_000;
-const MS_PER_MINUTE: i64 = 60_000;
 
 /// How long the hub waits for what, in milliseconds or days.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Windows {
-    /// A day is sealed when all append times are this far past its end.
+    /// A partition seals a day when its append time is this far past the day's end.
     pub seal_after_ms: i64,
-    /// An event without acceptance waits this long for the late run.
-    pub early_wait_ms: i64,
     /// Another worker within this time of the acceptance is a reassignment (改派).
     pub reassign_window_ms: i64,
     /// Days across which an order id stays unique.
     pub identity_horizon_days: i32,
-    /// A time this far after the append time is still taken.
-    pub time_future_ms: i64,
-    /// A month freezes by itself this many days after its end.
-    pub freeze_grace_days: i32,
 }
 
 #[derive(Clone, Debug)]
@@ -48,11 +41,8 @@ struct SchemeFile {
 #[serde(deny_unknown_fields)]
 struct WireWindows {
     seal_after_hours: u16,
-    early_wait_hours: u16,
     reassign_window_hours: u16,
     identity_horizon_days: Spanned<u16>,
-    time_future_minutes: u16,
-    freeze_grace_days: u16,
     legal: WireLegal,
 }
 
@@ -74,11 +64,8 @@ impl Scheme {
         }
         let windows = Windows {
             seal_after_ms: i64::from(wire.seal_after_hours) * MS_PER_HOUR,
-            early_wait_ms: i64::from(wire.early_wait_hours) * MS_PER_HOUR,
             reassign_window_ms: i64::from(wire.reassign_window_hours) * MS_PER_HOUR,
             identity_horizon_days: i32::from(horizon),
-            time_future_ms: i64::from(wire.time_future_minutes) * MS_PER_MINUTE,
-            freeze_grace_days: i32::from(wire.freeze_grace_days),
         };
         Ok(Self { start: file.start.0, province, windows })
     }
