@@ -15,8 +15,8 @@ const ROWS_A_LOOK: i64 = 256;
 /// Limits of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
-    /// Records are kept this long, counted back from the latest append time of the log, so that a
-    /// replay keeps what the day itself would have kept.
+    /// Records are kept this long, counted back from the latest append time of the topics of their
+    /// kind (`raw`, `events`), so that a replay keeps what the day itself would have kept.
     pub log_retention_ms: i64,
     /// The file uses so many bytes at most, as far as what must stay permits. It does not shrink:
     /// pages that are free are used again.
@@ -59,6 +59,12 @@ struct Droppable {
     bytes: u64,
 }
 
+/// What a topic's name begins with. Topics of one kind share a clock; under a replay, those of
+/// another do not.
+fn kind_of(topic: &str) -> &str {
+    topic.split_once('.').map_or(topic, |(kind, _)| kind)
+}
+
 impl EmbeddedLog {
     /// Drops what is too old, and then the oldest while the file is still too large; only whole
     /// rows below the partition's bound.
@@ -70,11 +76,15 @@ impl EmbeddedLog {
         bounds: &[TrimBound],
         retention: Retention,
     ) -> Result<Trimmed, LogError> {
-        let oldest_kept = self.latest().await?.saturating_sub(retention.log_retention_ms);
+        let latest = self.latest().await?;
         let mut trimmed = Trimmed::default();
         loop {
             let mut rows = self.oldest(bounds).await?;
-            rows.retain(|row| row.received_at < oldest_kept);
+            rows.retain(|row| {
+                let kind = bounds.get(row.partition).map_or("", |bound| kind_of(&bound.topic));
+                let latest = latest.get(kind).copied().unwrap_or(i64::MIN);
+                row.received_at < latest.saturating_sub(retention.log_retention_ms)
+            });
             if !self.drop_rows(bounds, &rows, &mut trimmed).await? {
                 break;
             }
@@ -94,12 +104,21 @@ impl EmbeddedLog {
         }
     }
 
-    /// The latest append time.
-    async fn latest(&self) -> Result<i64, LogError> {
-        let row = sqlx::query("select coalesce(max(received_at), 0) as latest from log_partition")
-            .fetch_one(&self.reader)
-            .await?;
-        Ok(row.try_get("latest")?)
+    /// The latest append time of each kind of topic.
+    async fn latest(&self) -> Result<BTreeMap<String, i64>, LogError> {
+        let rows = sqlx::query(
+            "select t.topic, max(p.received_at) as latest \
+             from log_topic t join log_partition p on p.topic_id = t.topic_id group by t.topic",
+        )
+        .fetch_all(&self.reader)
+        .await?;
+        let mut latest = BTreeMap::new();
+        for row in rows {
+            let topic: String = row.try_get("topic")?;
+            let of_kind = latest.entry(kind_of(&topic).to_owned()).or_insert(i64::MIN);
+            *of_kind = row.try_get::<i64, _>("latest")?.max(*of_kind);
+        }
+        Ok(latest)
     }
 
     /// Bytes of the file's pages that are in use.

@@ -174,6 +174,24 @@ async fn what_is_old_goes_but_never_what_is_not_applied() {
     assert_eq!(log.retain(&[], retention).await.unwrap(), Trimmed::default());
 }
 
+/// A replay's raw topics have the clock of their day, canonical ones that of the wall.
+#[tokio::test]
+async fn topics_of_another_kind_do_not_make_a_topic_old() {
+    let folder = Folder::new();
+    let log = open(&folder).await;
+    hourly(&log, 30).await;
+    log.ensure_topic("events.orders", 1).await.unwrap();
+    let records = vec![NewRecord { partition: 0, value: b"x".to_vec() }];
+    let received_at = Some(Moment::from_ms(1_000 * 3_600_000));
+    let append = Append { topic: "events.orders".into(), received_at, ..orders(records) };
+    log.append(append).await.unwrap();
+    let retention = Retention { log_retention_ms: 10 * 3_600_000, log_bytes_max: u64::MAX };
+    let mut all = bounds(30, 30).to_vec();
+    all.push(TrimBound { topic: "events.orders".to_owned(), partition: 0, before: 1 });
+    assert_eq!(log.retain(&all, retention).await.unwrap().records, 2 * 19);
+    assert_eq!(firsts(&log).await, [19, 19]);
+}
+
 /// Both topics once more, much later.
 async fn hourly_again(log: &EmbeddedLog) {
     for topic in ["raw.a", "raw.b"] {
