@@ -290,6 +290,29 @@ pub async fn batches_over(
     Ok(batches)
 }
 
+/// Forgets what became of the messages before a position that the log no longer has; the batches'
+/// records and digests stay. Gives how many records that emptied.
+///
+/// # Errors
+/// [`StoreError::Sql`] where the engine refuses.
+pub async fn forget_before(
+    tx: &mut Tx,
+    key: &PartitionKey,
+    position: u64,
+) -> Result<u64, StoreError> {
+    let done = sqlx::query(
+        "update batch set outcomes = $1 where topic = $2 and partition = $3 \
+         and next_offset <= $4 and length(outcomes) > 0",
+    )
+    .bind(Vec::new())
+    .bind(&key.topic)
+    .bind(i64::from(key.partition))
+    .bind(int(position))
+    .execute(&mut **tx)
+    .await?;
+    Ok(done.rows_affected())
+}
+
 /// Position at which a batch began, or the first of those that it was joined with.
 ///
 /// # Errors
@@ -306,3 +329,6 @@ pub async fn first_offset(tx: &mut Tx, key: &PartitionKey, batch: u64) -> Result
     .await?;
     row.map_or(Ok(0), |row| Ok(uint(row.try_get("first_offset")?)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -49,9 +49,14 @@ fn small(group: &[JoinableBatch]) -> &[JoinableBatch] {
 }
 
 /// Whether two neighbours may become one record: batches of messages, and of joining between them,
-/// under the same versions, one going on where the other ended.
+/// under the same versions, one going on where the other ended. One whose outcomes went with the
+/// log says nothing of its messages any more and stays alone.
 fn is_joinable(one: &JoinableBatch, next: &JoinableBatch) -> bool {
-    let is_plain = |batch: &JoinableBatch| matches!(batch.kind.as_str(), "messages" | "merge");
+    let is_plain = |batch: &JoinableBatch| {
+        let has_messages = batch.next_offset > batch.first_offset;
+        matches!(batch.kind.as_str(), "messages" | "merge")
+            && has_messages != batch.outcomes.is_empty()
+    };
     is_plain(one)
         && is_plain(next)
         && one.versions == next.versions
@@ -123,13 +128,15 @@ mod tests {
     }
 
     #[test]
-    fn a_seal_other_versions_and_a_gap_are_borders() {
+    fn a_seal_other_versions_a_gap_and_forgotten_outcomes_are_borders() {
         let one = batch(7, "messages", &[Fate::Applied], 100);
         let seal = batch(8, "seal", &[], 101);
         let mut other_versions = batch(8, "messages", &[Fate::Applied], 101);
         other_versions.versions = "manifests:2 policy:1".to_owned();
         let gap = batch(9, "messages", &[Fate::Applied], 101);
-        for next in [seal, other_versions, gap] {
+        let mut forgotten = batch(8, "messages", &[Fate::Applied], 101);
+        forgotten.outcomes.clear();
+        for next in [seal, other_versions, gap, forgotten] {
             assert!(!is_joinable(&one, &next), "{next:?}");
         }
     }
