@@ -31,18 +31,6 @@ impl Fate {
     /// All of them.
     pub const ALL: [Self; 5] =
         [Self::Applied, Self::Duplicate, Self::Held, Self::Ignored, Self::Handoff];
-
-    /// The letter in the batch's record.
-    #[must_use]
-    pub const fn letter(self) -> u8 {
-        match self {
-            Self::Applied => b'A',
-            Self::Duplicate => b'D',
-            Self::Held => b'H',
-            Self::Ignored => b'I',
-            Self::Handoff => b'W',
-        }
-    }
 }
 
 /// One order event of a batch, as it comes to the book.
