@@ -6,11 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::domain::ids::{PlatformId, WorkerToken};
 use crate::domain::time::Day;
 use crate::orders::columns::Columns;
+use crate::orders::identity::Fingerprints;
 use crate::orders::index::{decode_directory, directory_bytes_max};
 use crate::orders::order::Order;
 use crate::orders::part::Deltas;
 use crate::orders::seal::OpenDay;
-use crate::orders::segment::{SegmentHead, decode};
+use crate::orders::segment::{self, SegmentHead, decode};
 use crate::store::Tx;
 use crate::store::positions::PartitionKey;
 use crate::store::segments::{self, SegmentKind, StoredSegment};
@@ -69,6 +70,30 @@ pub(super) async fn read_day_seen(
         }
     }
     Ok(whole)
+}
+
+/// Whether a sealed day has an order with one of these fingerprints. Only order numbers are read.
+///
+/// # Errors
+/// [`EngineError`] where the database refuses or a segment is damaged.
+pub(super) async fn has_order(
+    tx: &mut Tx,
+    key: &PartitionKey,
+    day: Day,
+    prints: &Fingerprints,
+    wanted: &BTreeSet<u64>,
+) -> Result<bool, EngineError> {
+    for kind in [SegmentKind::Sealed, SegmentKind::Base] {
+        for (first, batch, _) in segments::sizes(tx, key, kind, day).await? {
+            let segment = segments::get(tx, key, kind, day, first, batch).await?;
+            if let Some(segment) = segment
+                && segment::has_order(&segment.bytes, prints, wanted)?
+            {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
 }
 
 /// Orders of some riders, and how much was read to find them.

@@ -1,9 +1,10 @@
 //! Fingerprints of order numbers and of material fields.
 //!
-//! The 64-bit fingerprint is keyed, so that nobody who chooses order numbers can choose
-//! collisions; its top 40 bits are the fingerprint that sealed days keep. Hashes of material
-//! fields have 16 bits, 0 meaning absent: a difference proves another content, a match does not
-//! prove the same, and whatever hangs on it is verified against the segment.
+//! The 64-bit fingerprint is keyed, so that nobody who chooses order numbers can choose collisions;
+//! of its bits a sealed day keeps the highest, as many as its size calls for. Hashes of material
+//! fields have 16 bits, 0 meaning absent: a difference proves another content, and is verified
+//! against the segment before anything is held. A match of every field that a follow-up carries is
+//! taken for a repetition without reading the segment.
 
 use std::hash::Hasher;
 
@@ -113,11 +114,6 @@ impl Fingerprints {
         hasher.write_i64(value);
         present(hasher.finish())
     }
-}
-
-/// The 40 bits that a sealed day keeps of a fingerprint.
-pub(super) const fn short(fingerprint: u64) -> u64 {
-    fingerprint >> 24
 }
 
 fn present(hash: u64) -> u16 {

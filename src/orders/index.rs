@@ -1,4 +1,4 @@
-//! The run of fingerprints of a sealed day: sorted, 40 bits each, by Rice-coded gaps; and the
+//! The run of fingerprints of a sealed day: their highest bits, sorted, by Rice-coded gaps; and the
 //! riders of its counted orders, by reporting unit.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,31 +10,49 @@ use super::ints::{Effort, put_ascending, put_ints, take_ints};
 use crate::domain::ids::{UnitCode, WorkerToken};
 use crate::domain::time::Day;
 
-/// Fingerprints (40 bits) of a sealed day, ascending.
+/// The highest bits of the fingerprints of a sealed day, ascending.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct FingerprintRun(Vec<u64>);
+pub struct FingerprintRun {
+    bits: u32,
+    prefixes: Vec<u64>,
+}
+
+/// A run has so many bits that another day of the same size meets, by chance, an order in it that
+/// the day does not have once in at least two to the power of this many days. Such a meeting costs
+/// a look at the day's order numbers; a bit more would cost every order a bit for good.
+const SPARE_BITS: u32 = 4;
+/// Late runs add few fingerprints, but large days look them up.
+const BITS_MIN: u32 = 32;
 
 impl FingerprintRun {
-    /// The run of these fingerprints.
+    /// The run of these fingerprints, with the bits that so many need.
     #[must_use]
-    pub fn new(mut fingerprints: Vec<u64>) -> Self {
+    pub fn of(fingerprints: Vec<u64>) -> Self {
+        let orders = u128::try_from(fingerprints.len()).unwrap_or(u128::MAX);
+        let pairs = u128::BITS - orders.saturating_mul(orders).leading_zeros();
+        Self::with_bits(fingerprints, (pairs + SPARE_BITS).clamp(BITS_MIN, u64::BITS))
+    }
+
+    fn with_bits(mut fingerprints: Vec<u64>, bits: u32) -> Self {
+        fingerprints.iter_mut().for_each(|print| *print = prefix(*print, bits));
         fingerprints.sort_unstable();
         fingerprints.dedup();
-        Self(fingerprints)
+        Self { bits, prefixes: fingerprints }
     }
 
     /// As bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.0.len() * 4 + 16);
-        put_varint(&mut out, u64::try_from(self.0.len()).unwrap_or(0));
-        let last = self.0.last().copied().unwrap_or(0);
-        let low_bits = rice_bits(last / u64::try_from(self.0.len().max(1)).unwrap_or(1));
+        let mut out = Vec::with_capacity(self.prefixes.len() * 4 + 16);
+        put_varint(&mut out, u64::try_from(self.prefixes.len()).unwrap_or(0));
+        out.push(u8::try_from(self.bits).unwrap_or(0));
+        let last = self.prefixes.last().copied().unwrap_or(0);
+        let low_bits = rice_bits(last / u64::try_from(self.prefixes.len().max(1)).unwrap_or(1));
         out.push(u8::try_from(low_bits).unwrap_or(0));
         let (mut writer, mut before) = (BitWriter::default(), 0);
-        for fingerprint in &self.0 {
-            writer.put_rice(&mut out, fingerprint - before, low_bits);
-            before = *fingerprint;
+        for prefix in &self.prefixes {
+            writer.put_rice(&mut out, prefix - before, low_bits);
+            before = *prefix;
         }
         writer.finish(&mut out);
         out
@@ -47,29 +65,40 @@ impl FingerprintRun {
     pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
         let mut reader = Reader::new(bytes);
         let rows = reader.length()?;
+        let bits = u32::from(reader.byte()?);
+        if !(1..=u64::BITS).contains(&bits) {
+            let found = u64::from(bits);
+            return Err(CodecError { what: "fingerprint bits", expected: "1 to 64", found });
+        }
         let low_bits = u32::from(reader.byte()?).min(63);
         let mut source = reader.bits();
-        let mut fingerprints = Vec::with_capacity(rows);
+        let mut prefixes = Vec::with_capacity(rows);
         let mut value = 0u64;
         for _ in 0..rows {
             value = value.wrapping_add(source.take_rice(low_bits)?);
-            fingerprints.push(value);
+            prefixes.push(value);
         }
-        Ok(Self(fingerprints))
+        Ok(Self { bits, prefixes })
     }
 
-    /// Those of `sorted` (ascending) that the run has.
+    /// Those fingerprints of `sorted` (ascending) that the run may have.
     #[must_use]
     pub fn hits(&self, sorted: &[u64]) -> Vec<u64> {
-        let (mut own, mut hits) = (self.0.iter().peekable(), Vec::new());
+        let (mut own, mut hits) = (self.prefixes.iter().peekable(), Vec::new());
         for wanted in sorted {
-            while own.next_if(|fingerprint| *fingerprint < wanted).is_some() {}
-            if own.peek() == Some(&wanted) {
+            let start = prefix(*wanted, self.bits);
+            while own.next_if(|prefix| **prefix < start).is_some() {}
+            if own.peek() == Some(&&start) {
                 hits.push(*wanted);
             }
         }
         hits
     }
+}
+
+/// The highest bits of a fingerprint.
+const fn prefix(fingerprint: u64, bits: u32) -> u64 {
+    fingerprint >> (u64::BITS - bits)
 }
 
 /// Counted orders by unit and rider: signed, so that a late run adds its changes as a further
@@ -200,16 +229,20 @@ mod tests {
     proptest! {
         #[test]
         fn a_run_comes_back_and_finds_what_a_set_finds(
-            own in proptest::collection::btree_set(0u64..1 << 40, 0..400),
-            others in proptest::collection::btree_set(0u64..1 << 40, 0..50),
+            own in proptest::collection::btree_set(any::<u64>(), 0..400),
+            others in proptest::collection::btree_set(any::<u64>(), 0..50),
+            bits in prop_oneof![Just(8u32), Just(24), Just(40), Just(64)],
         ) {
-            let run = FingerprintRun::new(own.iter().copied().collect());
+            let run = FingerprintRun::with_bits(own.iter().copied().collect(), bits);
             let back = FingerprintRun::decode(&run.encode());
             prop_assert_eq!(back.as_ref(), Ok(&run));
-            let wanted: Vec<u64> =
-                own.iter().step_by(3).chain(&others).copied().collect::<BTreeSet<_>>().into_iter().collect();
-            let expected: Vec<u64> = wanted.iter().filter(|w| own.contains(w)).copied().collect();
-            prop_assert_eq!(run.hits(&wanted), expected);
+            let wanted: BTreeSet<u64> =
+                own.iter().step_by(3).chain(&others).copied().collect();
+            let starts: BTreeSet<u64> = own.iter().map(|own| own >> (64 - bits)).collect();
+            let has = |wanted: &&u64| starts.contains(&(**wanted >> (64 - bits)));
+            let expected: Vec<u64> = wanted.iter().filter(has).copied().collect();
+            let sorted: Vec<u64> = wanted.iter().copied().collect();
+            prop_assert_eq!(run.hits(&sorted), expected);
         }
 
         #[test]
@@ -226,15 +259,23 @@ mod tests {
         }
     }
 
+    /// Two days without a common order, of 200 to 200,000 orders each.
     #[test]
-    fn a_fingerprint_of_a_large_day_takes_about_three_bytes() {
+    fn a_fingerprint_takes_few_bytes_and_two_days_seldom_meet_by_chance() {
         let mut state = 7u64;
         let mut next = || {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            state >> 24
+            state ^ state.rotate_left(31)
         };
-        let run = FingerprintRun::new((0..200_000).map(|_| next()).collect());
-        let bytes = run.encode().len();
-        assert!(bytes < 200_000 * 32 / 10, "{bytes} bytes");
+        let mut met = 0;
+        for orders in [200, 5_000, 60_000, 200_000] {
+            let run = FingerprintRun::of((0..orders).map(|_| next()).collect());
+            let bytes = run.encode().len();
+            assert!(bytes < orders * 34 / 10, "{bytes} bytes for {orders}");
+            let mut wanted: Vec<u64> = (0..orders).map(|_| next()).collect();
+            wanted.sort_unstable();
+            met += run.hits(&wanted).len();
+        }
+        assert!(met <= 2, "{met} orders");
     }
 }

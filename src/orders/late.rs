@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::columns::{Columns, RawMessage};
 use super::effects::{CountCell, Fate};
-use super::identity::{Fingerprints, short};
+use super::identity::Fingerprints;
 use super::index::RidersByDay;
 use super::order::{Order, Standing, Tolerance, Verdict};
 use super::resolve::{is_after_cut, place_in_scope, stripped};
@@ -50,7 +50,7 @@ pub struct LateEffects {
     pub delta: BTreeMap<Day, Columns>,
     /// All of these events by day, each saying everything itself: what is published of them.
     pub whole: BTreeMap<Day, Columns>,
-    /// 40-bit fingerprints of the new orders, by day.
+    /// Fingerprints of the new orders, by day.
     pub fingerprints: BTreeMap<Day, Vec<u64>>,
     /// Changed counts.
     pub counts: BTreeMap<CountCell, i64>,
@@ -86,10 +86,10 @@ pub fn events_of(rows: &Columns, platform: &PlatformId) -> Vec<LateEvent> {
     (0..rows.rows()).filter_map(with_raw).collect()
 }
 
-/// 40-bit fingerprints of the late events, ascending.
+/// Fingerprints of the late events, ascending.
 #[must_use]
 pub fn wanted(events: &[LateEvent], fingerprints: &Fingerprints) -> Vec<u64> {
-    let prints = events.iter().map(|late| short(fingerprints.of(late.event.order_id.as_str())));
+    let prints = events.iter().map(|late| fingerprints.of(late.event.order_id.as_str()));
     prints.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
@@ -193,7 +193,7 @@ impl Run<'_> {
         *next += 1;
         self.effects.base.entry(day).or_default().push(None, &late.event);
         self.effects.whole.entry(day).or_default().push_whole(&late.event);
-        let print = short(self.context.fingerprints.of(late.event.order_id.as_str()));
+        let print = self.context.fingerprints.of(late.event.order_id.as_str());
         self.effects.fingerprints.entry(day).or_default().push(print);
         let order = Order::new(late.event.clone());
         count_riders(&order, self.context.policy, 1, &mut self.effects.riders);

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::columns::Columns;
-use super::identity::{Fingerprints, short};
+use super::identity::Fingerprints;
 use super::index::{Chunk, FingerprintRun, RidersByDay, encode_index};
 use super::ints::ABSENT;
 use super::order::{Order, Standing};
@@ -86,14 +86,14 @@ impl OpenDay {
         self.base.rows()
     }
 
-    /// 40-bit fingerprints of all orders.
+    /// Fingerprints of all orders.
     #[must_use]
     pub fn fingerprints(&self, prints: &Fingerprints) -> Vec<u64> {
         let ids = (0..self.base.rows()).filter_map(|row| self.base.ids.get(row));
-        ids.map(|id| short(prints.of(id))).collect()
+        ids.map(|id| prints.of(id)).collect()
     }
 
-    /// The orders whose 40-bit fingerprint is among `wanted`: ordinal and order.
+    /// The orders whose fingerprint is among `wanted`: ordinal and order.
     #[must_use]
     pub fn find(
         &self,
@@ -104,7 +104,7 @@ impl OpenDay {
         let mut found = Vec::new();
         for (row, ordinal) in (0..self.base.rows()).zip(0u32..) {
             let Some(id) = self.base.ids.get(row) else { continue };
-            if wanted.contains(&short(prints.of(id)))
+            if wanted.contains(&prints.of(id))
                 && let Some(order) = self.order(row, ordinal, platform)
             {
                 found.push((ordinal, order));
@@ -165,7 +165,7 @@ impl OpenDay {
                 (0..side.rows()).for_each(|n| amending.push_row(side, n, Some(ordinal)));
             }
             let id = self.base.ids.get(*row).unwrap_or_default();
-            fingerprints.push(short(prints.of(id)));
+            fingerprints.push(prints.of(id));
             if let Some(order) = self.order(*row, old, platform) {
                 count_riders(&order, policy, 1, &mut riders);
             }
@@ -178,7 +178,7 @@ impl OpenDay {
         Ok(SealedDay {
             chunks,
             amending,
-            index: encode_index(&directory, &FingerprintRun::new(fingerprints)),
+            index: encode_index(&directory, &FingerprintRun::of(fingerprints)),
             riders,
             orders: u32::try_from(rows.len()).unwrap_or(u32::MAX),
         })

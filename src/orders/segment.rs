@@ -4,10 +4,13 @@
 //! the columns, and the first eight bytes of the SHA-256 of all before. A column that this
 //! version does not know is skipped; a golden file of each released version is read in the tests.
 
+use std::collections::BTreeSet;
+
 use sha2::{Digest, Sha256};
 
 use super::bits::{CodecError, Reader, put_block, put_int, put_varint, take_block};
 use super::columns::{Columns, RawMessage};
+use super::identity::Fingerprints;
 use super::ints::{ABSENT, Effort, put_ascending, put_ints, take_ints};
 use super::occurred::{self, Occurred};
 use crate::domain::event::Origin;
@@ -158,6 +161,42 @@ fn encode_with(
 /// # Errors
 /// [`SegmentError`] where the bytes are damaged or of a newer format.
 pub fn decode(bytes: &[u8]) -> Result<(SegmentHead, Columns), SegmentError> {
+    let (head, mut columns, mut reader) = opened(bytes)?;
+    let mut relative = Relative::default();
+    while let Some((number, mut body)) = next_column(&mut reader)? {
+        take_column(&mut columns, &mut relative, number, &mut body)?;
+    }
+    if let Some(distances) = relative.service_counties {
+        columns.service_counties = absolute(&distances, &columns.counties);
+    }
+    columns.ended = absolute(&columns.ended, &columns.accepted);
+    columns.occurred = relative.occurred.moments(&columns);
+    is_whole(&columns)?;
+    Ok((head, columns))
+}
+
+/// Whether a segment has an order with one of these fingerprints, by its order numbers alone.
+///
+/// # Errors
+/// As [`decode`].
+pub fn has_order(
+    bytes: &[u8],
+    prints: &Fingerprints,
+    wanted: &BTreeSet<u64>,
+) -> Result<bool, SegmentError> {
+    let (_, columns, mut reader) = opened(bytes)?;
+    while let Some((found, mut body)) = next_column(&mut reader)? {
+        if found == number(Column::Ids) {
+            let ids = super::ids::take_ids(&mut body, columns.rows)?;
+            let mut ids = (0..ids.len()).filter_map(|row| ids.get(row));
+            return Ok(ids.any(|id| wanted.contains(&prints.of(id))));
+        }
+    }
+    Ok(false)
+}
+
+/// Checks checksum, magic and version, and reads up to the columns, of which there are none yet.
+fn opened(bytes: &[u8]) -> Result<(SegmentHead, Columns, Reader<'_>), SegmentError> {
     let Some((content, checksum)) = bytes.split_last_chunk::<CHECKSUM_BYTES>() else {
         return Err(SegmentError::Damaged("fewer bytes than a checksum has"));
     };
@@ -176,24 +215,21 @@ pub fn decode(bytes: &[u8]) -> Result<(SegmentHead, Columns), SegmentError> {
         manifest_version: u32::try_from(reader.varint()?).unwrap_or(0),
         batch: reader.varint()?,
     };
-    let mut columns = Columns { rows: reader.length()?, ..Columns::default() };
+    let columns = Columns { rows: reader.length()?, ..Columns::default() };
     if columns.rows > ROWS_MAX {
         return Err(SegmentError::Damaged("more rows than a segment can have"));
     }
-    let mut relative = Relative::default();
-    while !reader.is_empty() {
-        let number = reader.byte()?;
-        let length = reader.length()?;
-        let body = reader.take(length)?;
-        take_column(&mut columns, &mut relative, number, &mut Reader::new(body))?;
+    Ok((head, columns, reader))
+}
+
+/// The number of the next column and its bytes.
+fn next_column<'a>(reader: &mut Reader<'a>) -> Result<Option<(u8, Reader<'a>)>, SegmentError> {
+    if reader.is_empty() {
+        return Ok(None);
     }
-    if let Some(distances) = relative.service_counties {
-        columns.service_counties = absolute(&distances, &columns.counties);
-    }
-    columns.ended = absolute(&columns.ended, &columns.accepted);
-    columns.occurred = relative.occurred.moments(&columns);
-    is_whole(&columns)?;
-    Ok((head, columns))
+    let number = reader.byte()?;
+    let length = reader.length()?;
+    Ok(Some((number, Reader::new(reader.take(length)?))))
 }
 
 /// Every row has every field; numbers and ordinals stand for all rows or for none.

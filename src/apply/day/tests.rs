@@ -101,7 +101,7 @@ async fn write(tx: &mut Tx) {
     let late = [ORDERS, ORDERS + 1].map(accepted);
     let first = u32::try_from(ORDERS).unwrap();
     put(tx, SegmentKind::Base, 2, first, 2, encode(HEAD, &rows(&late)).unwrap()).await;
-    let run = FingerprintRun::new(vec![7, 9]);
+    let run = FingerprintRun::of(vec![7, 9]);
     put(tx, SegmentKind::Index, 2, 0, 2, encode_index(&[], &run)).await;
     let mut deltas = Columns::default();
     let taken_over = OrderEvent { worker: Some(rider(1)), ..accepted(0) };
@@ -143,5 +143,20 @@ async fn what_riders_did_is_found_without_reading_other_chunks() {
     let found =
         orders_of_riders(&mut tx, &key(), day, &[nobody].into(), &platform()).await.unwrap();
     assert!(found.orders.is_empty() && found.chunks_read <= 1);
+    tx.rollback().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_order_is_found_by_its_number_alone() {
+    let scratch = Scratch::open().await;
+    let mut tx = scratch.database.begin().await.unwrap();
+    write(&mut tx).await;
+    let (day, prints) = (at().day(), Fingerprints::new(FingerprintKey([5; 16]), 1));
+    // Of the first chunk, of the last, of a late run; and a number that the day does not have.
+    for (number, is_there) in [(0, true), (19_999, true), (ORDERS + 1, true), (777_777, false)] {
+        let wanted = BTreeSet::from([prints.of(&format!("{number:06}"))]);
+        let found = has_order(&mut tx, &key(), day, &prints, &wanted).await.unwrap();
+        assert_eq!(found, is_there, "{number}");
+    }
     tx.rollback().await.unwrap();
 }

@@ -24,7 +24,7 @@ use crate::store::segments::{self, SegmentKind, StoredSegment};
 use super::batch::tally_fate;
 use super::write::encode_effects;
 use super::{Owner, Step};
-use crate::apply::day::read_day;
+use crate::apply::day::{has_order, read_day};
 use crate::apply::engine::EngineError;
 use crate::apply::snapshot;
 
@@ -77,7 +77,8 @@ impl Owner {
         self.write_late(Late { stored, sealed, open, located, firsts, is_command }).await
     }
 
-    /// The orders of a sealed day whose 40-bit fingerprint is wanted.
+    /// The orders of a sealed day whose fingerprint is wanted. The run of a day knows only the first
+    /// bits of a fingerprint, so that the numbers are looked at before all columns are read.
     pub(super) async fn read_orders(
         &self,
         tx: &mut Tx,
@@ -86,6 +87,9 @@ impl Owner {
     ) -> Result<Vec<Located>, EngineError> {
         let Some(shard) = &self.shard else { return Ok(Vec::new()) };
         let settings = shard.settings();
+        if !has_order(tx, &self.key, day, &settings.fingerprints, prints).await? {
+            return Ok(Vec::new());
+        }
         let whole = read_day(tx, &self.key, day).await?.day;
         let found = whole.find(&settings.fingerprints, prints, &settings.platform);
         let located = found.into_iter();
@@ -204,7 +208,7 @@ impl Owner {
             self.write_late_whole(tx, *day, rows, hasher).await?;
         }
         for (day, prints) in &effects.fingerprints {
-            let run = FingerprintRun::new(prints.clone());
+            let run = FingerprintRun::of(prints.clone());
             let rows = u64::try_from(prints.len()).unwrap_or(0);
             let bytes = encode_index(&[], &run);
             self.put_bytes(tx, (*day, SegmentKind::Index, 0), rows, bytes, hasher).await?;

@@ -226,7 +226,7 @@ impl Book {
         by_id.collect()
     }
 
-    /// Sealed days that have one of these 40-bit fingerprints, with those.
+    /// Sealed days that may have one of these fingerprints, with those.
     pub(super) fn hits(&self, wanted: &[u64]) -> BTreeMap<Day, BTreeSet<u64>> {
         let mut hits: BTreeMap<Day, BTreeSet<u64>> = BTreeMap::new();
         for (day, bytes) in &self.store.index {
@@ -362,7 +362,7 @@ impl Book {
             self.store.delta.entry(*day).or_default().push(bytes);
         }
         for (day, prints) in &effects.fingerprints {
-            let run = FingerprintRun::new(prints.clone());
+            let run = FingerprintRun::of(prints.clone());
             self.store.index.push((*day, encode_index(&[], &run)));
         }
         for (day, riders) in &effects.riders {
@@ -408,8 +408,18 @@ impl Book {
 
     pub(super) fn tallies(&self) -> BTreeMap<u8, usize> {
         let mut tallies = BTreeMap::new();
-        self.fates.values().for_each(|fate| *tallies.entry(fate.letter()).or_insert(0) += 1);
+        self.fates.values().for_each(|fate| *tallies.entry(letter(*fate)).or_insert(0) += 1);
         tallies
+    }
+}
+
+const fn letter(fate: Fate) -> u8 {
+    match fate {
+        Fate::Applied => b'A',
+        Fate::Duplicate => b'D',
+        Fate::Held => b'H',
+        Fate::Ignored => b'I',
+        Fate::Handoff => b'W',
     }
 }
 

@@ -280,7 +280,7 @@ fn a_sealed_day_reads_back_as_the_same_orders_and_riders() {
         same_orders(&book, &oracle, seed);
         assert_eq!(book.riders(), oracle.riders(), "seed {seed}");
         for id in after.keys() {
-            let print = crate::orders::identity::short(book.settings.fingerprints.of(id));
+            let print = book.settings.fingerprints.of(id);
             assert!(!book.hits(&[print]).is_empty(), "seed {seed}: the index finds {id}");
         }
         book.rebuild();
