@@ -10,8 +10,10 @@
 )]
 
 mod dictionary;
+mod pairs;
 
 use self::dictionary::{Dictionary, take_dictionary, take_few};
+use self::pairs::{put_apart, put_pairs, take_apart, take_pairs};
 use super::bits::{
     BitReader, BitWriter, CodecError, Reader, put_block, put_int, put_varint, rice_bits,
     take_block, width,
@@ -40,6 +42,10 @@ const RICE: u8 = 7;
 const REPEATS: u8 = 8;
 /// At most 256 distinct values, then their places as compressed bytes.
 const FEW: u8 = 9;
+/// Whether each value is there, then those that are, as columns of their own.
+const APART: u8 = 10;
+/// Offsets from the least value, two at a time.
+const PAIRS: u8 = 11;
 
 /// Forms within forms: each holds at most half as many values, or none that nests again.
 const DEPTH_MAX: u8 = 32;
@@ -104,6 +110,15 @@ fn put_smallest(out: &mut Vec<u8>, values: &[i64]) {
         }
     };
     try_form(&mut |other| put_rice(other, &range, values));
+    if range.has_absent {
+        try_form(&mut |other| put_apart(other, values));
+    } else {
+        try_form(&mut |other| {
+            if !put_pairs(other, &range, values) {
+                range.put(other, values);
+            }
+        });
+    }
     if runs <= values.len() / 2 {
         try_form(&mut |other| put_runs(other, values, effort));
     }
@@ -147,8 +162,10 @@ fn take_form(reader: &mut Reader<'_>, rows: usize, depth: u8) -> Result<Vec<i64>
         RICE => take_rice(reader, rows),
         REPEATS => take_repeats(reader, rows, depth),
         FEW => take_few(reader, rows, depth),
+        APART => take_apart(reader, rows, depth),
+        PAIRS => take_pairs(reader, rows),
         found => {
-            Err(CodecError { what: "column form", expected: "0 to 9", found: u64::from(found) })
+            Err(CodecError { what: "column form", expected: "0 to 11", found: u64::from(found) })
         }
     }
 }

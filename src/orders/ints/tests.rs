@@ -78,7 +78,18 @@ fn each_kind_of_column_finds_its_form() {
     durations[77] = 1 << 40;
     // Neighbours are mostly equal, but not in long runs.
     let counties: Vec<i64> = (0..4000).map(|n| n / 3 * 7919 % 101).collect();
+    // Ended or not, between 10 and 58 minutes in milliseconds: 21.5 bits, and 0.2 that say so.
+    let took: Vec<i64> = (0..4000)
+        .map(|_| match next() % 100 {
+            0..3 => ABSENT,
+            _ => 600_000 + (next() % 2_900_000) as i64,
+        })
+        .collect();
+    // A time of the day in milliseconds: 26.4 bits.
+    let times: Vec<i64> = (0..4000).map(|_| (next() % 86_400_000) as i64).collect();
     for (what, values, bytes_max) in [
+        ("took", took, 4000 * 97 / 100 * 215 / 80 + 4000 * 3 / 80 + 60),
+        ("times", times, 4000 * 265 / 80 + 20),
         ("riders", riders, 1000 * 46 / 8 + 20),
         ("durations", durations, 4000 * 13 / 8 + 20),
         ("counties", counties, 4000 / 8 + 1334 * 7 / 8 + 150),
