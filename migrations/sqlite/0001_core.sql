@@ -30,7 +30,9 @@ create table position (
     primary key (topic, partition)
 );
 
--- What became of each message, a letter each, compressed, as long as the log keeps the messages.
+-- What became of each message, three a byte, compressed, as long as the log keeps the messages.
+-- Rows of a few kibibytes, here and in segment: a table without rowid would move the most of each
+-- to pages of its own, mostly empty.
 create table batch (
     topic        text   not null,
     partition    bigint not null,
@@ -44,7 +46,7 @@ create table batch (
     digest       blob   not null,
     outcomes     blob   not null,
     primary key (topic, partition, batch)
-) without rowid;
+);
 
 create table outcome_sum (
     connector text   not null,
@@ -71,7 +73,7 @@ create table segment (
     rows          bigint not null,
     bytes         blob   not null,
     primary key (topic, partition, day, kind, first_ordinal, batch)
-) without rowid;
+);
 
 create table order_day (
     topic        text   not null,

@@ -42,9 +42,9 @@ impl Default for ApplySettings {
         Self {
             batch_bytes_max: 4 << 20,
             lease_ms: 3_000,
-            merge_segments_min: 8,
+            merge_segments_min: 4,
             merge_rows_max: 8_192,
-            early_segments_done_min: 32,
+            early_segments_done_min: 8,
             late_run_every_ms: 3_600_000,
             handoff_bytes_max: 64 << 20,
             canonical_topics: true,

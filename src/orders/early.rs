@@ -42,8 +42,11 @@ pub(super) struct Rows {
 /// Early rows from which on it pays to write what still waits again.
 const STALE_ROWS_MIN: u32 = 4096;
 
-/// Early segments from which on they become one.
+/// Early segments from which on they become one: always, and where they have few rows.
 const SEGMENTS_MAX: usize = 64;
+const SMALL_SEGMENTS_MAX: usize = 12;
+/// Rows that are few.
+const SMALL_ROWS_MAX: u32 = 256;
 
 impl Shard {
     /// Orders that wait for their acceptance.
@@ -139,7 +142,8 @@ impl Shard {
             |of: fn(&Rows) -> u32| self.early_live.values().map(of).fold(0, u32::saturating_add);
         let all = sum(|rows| rows.all);
         let is_mostly_done = all >= STALE_ROWS_MIN && all / 4 > sum(|rows| rows.live);
-        is_mostly_done || self.early_live.len() >= SEGMENTS_MAX
+        let segments_max = if all <= SMALL_ROWS_MAX { SMALL_SEGMENTS_MAX } else { SEGMENTS_MAX };
+        is_mostly_done || self.early_live.len() >= segments_max
     }
 
     /// Whether any order waits for its acceptance.

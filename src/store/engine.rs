@@ -25,14 +25,20 @@ pub(crate) fn pool_options() -> AnyPoolOptions {
 }
 
 /// Kibibytes of pages that the writer keeps, and each reader.
-const WRITER_CACHE_KIB: u32 = 8_000;
-const READER_CACHE_KIB: u32 = 1_000;
+const WRITER_CACHE_KIB: u32 = 6_000;
+const READER_CACHE_KIB: u32 = 500;
 /// Pages that the write-ahead log grows to before they are copied into the file: pages that every
 /// batch changes are then copied once for many batches.
-const CHECKPOINT_PAGES: u32 = 4_096;
+const CHECKPOINT_PAGES: u32 = 8_192;
+
+/// Bytes of a page of a new state database. A segment of a few kibibytes, as small batches make
+/// them, leaves half a page empty behind its end.
+const PAGE_BYTES: u32 = 2_048;
 
 /// Settings of the writing session.
 pub(crate) async fn prepare_writer(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
+    // Counts for a database that has no table yet, and for no other.
+    connection.execute(AssertSqlSafe(format!("pragma page_size = {PAGE_BYTES}"))).await?;
     prepare_session(connection, WRITER_CACHE_KIB).await
 }
 
