@@ -43,7 +43,7 @@ pub struct AppendLimits {
 
 impl Default for AppendLimits {
     fn default() -> Self {
-        Self { records_max: 20_000, bytes_max: 8 << 20 }
+        Self { records_max: 16_000, bytes_max: 6 << 20 }
     }
 }
 

@@ -19,13 +19,13 @@ const TABLE_BITS: u32 = 8;
 const TABLES: usize = 1 << TABLE_BITS;
 /// Seven bytes of the fingerprint (the table is the eighth), ordinal, day slot, state, material.
 const ENTRY_BYTES: usize = 21;
-/// Slots of a page: 1,008 bytes, so that an allocator's kibibyte holds one.
-const PAGE_SLOTS: usize = 48;
+/// Slots of a page: 504 bytes, so that half an allocator's kibibyte holds one.
+const PAGE_SLOTS: usize = 24;
 /// Slots in use of 64 at most before a table grows.
 const LOAD_OF_64: usize = 59;
 /// Slots of the first page that are no home: they lie behind the last one, for what does not find
 /// its place before them.
-const SPILL_SLOTS: usize = 24;
+const SPILL_SLOTS: usize = 12;
 
 /// Marks beside the kinds in an entry's second byte of state.
 pub(super) mod mark {
