@@ -77,8 +77,8 @@ impl Owner {
         self.write_late(Late { stored, sealed, open, located, firsts, is_command }).await
     }
 
-    /// The orders of a sealed day whose fingerprint is wanted. The run of a day knows only the first
-    /// bits of a fingerprint, so that the numbers are looked at before all columns are read.
+    /// The orders of a sealed day whose fingerprint is wanted. The run of a day knows only the
+    /// first bits of a fingerprint, so that numbers are looked at before all columns are read.
     pub(super) async fn read_orders(
         &self,
         tx: &mut Tx,
