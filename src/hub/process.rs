@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
-use super::share::plan;
+use super::share::{Plan, plan};
 use super::{Hub, HubError};
 use crate::apply::engine::{Engine, EngineError};
 use crate::apply::owner::{Owner, Step};
@@ -164,7 +164,7 @@ impl Hub {
     /// Gives back what others should have, and claims what is free of the own share.
     async fn take_share(&mut self) -> Result<(), HubError> {
         self.share_due.send_replace(false);
-        let (release, claim) = next_moves(&self.engine).await?;
+        let Plan { release, claim } = next_moves(&self.engine).await?;
         self.owners.release(&release).await?;
         let permits = Arc::new(Semaphore::new(AT_ONCE));
         let mut claiming = JoinSet::new();
@@ -205,18 +205,14 @@ impl Hub {
     }
 }
 
-/// Partitions to give back, and partitions to claim with the number that their topic has.
-type Moves = (Vec<PartitionKey>, Vec<(PartitionKey, u32)>);
-
 /// Says that this instance lives, and what it should give back and claim.
-async fn next_moves(engine: &Engine) -> Result<Moves, HubError> {
+async fn next_moves(engine: &Engine) -> Result<Plan, HubError> {
     let mut tx = engine.db.begin().await?;
     beat(&mut tx, engine.lease()).await?;
     let now = (engine.clock)();
     let (alive, all) = (living(&mut tx, now).await?, holdings(&mut tx, now).await?);
     tx.commit().await?;
-    let plan = plan(&all, &alive, &engine.owner, engine.settings.lease_ms);
-    Ok((plan.release, plan.claim))
+    Ok(plan(&all, &alive, &engine.owner, engine.settings.lease_ms))
 }
 
 /// Says that this instance lives, three times a lease, until it is told to stop; and tells the
@@ -232,8 +228,8 @@ pub(super) async fn beat_until_stopped(
     let every = u64::try_from(engine.settings.lease_ms / 3).unwrap_or(1_000);
     while !*stopped.borrow() {
         match next_moves(&engine).await {
-            Ok((release, claim)) => {
-                if !(release.is_empty() && claim.is_empty()) {
+            Ok(plan) => {
+                if !plan.is_empty() {
                     due.send_replace(true);
                 }
             }
