@@ -7,9 +7,11 @@ use crate::domain::hold::HoldReason;
 use crate::domain::ids::{ConnectorId, DestinationId, EventId, FeedId};
 use crate::domain::message::Source;
 use crate::domain::time::Moment;
-use crate::store::Database;
 use crate::store::outbox::{self, Owed};
+use crate::store::scratch::Scratch;
 use crate::store::standing;
+
+crate::store::scratch::on_each_engine!(the_first_acknowledgement_stands,);
 
 const ACKED_AT: Moment = Moment::from_ms(1_782_867_605_000);
 
@@ -32,10 +34,9 @@ fn ack(destination: &str, record: &str, refused: Option<&str>) -> Ack {
     }
 }
 
-#[tokio::test]
 async fn the_first_acknowledgement_stands() {
-    let folder = std::env::temp_dir().join(format!("zhibao-ack-{}", std::process::id()));
-    let db = Database::open(&folder).await.unwrap();
+    let scratch = Scratch::open().await;
+    let db = &scratch.database;
     let mut tx = db.begin().await.unwrap();
     for (key, id) in [("a", "tax:levy_assessed:a:1"), ("b", "tax:levy_assessed:b:1")] {
         let owed = Owed {
@@ -84,5 +85,4 @@ async fn the_first_acknowledgement_stands() {
     assert_eq!(row.get::<Option<i64>, _>("answered_at"), None);
     tx.commit().await.unwrap();
     db.close().await;
-    std::fs::remove_dir_all(&folder).unwrap();
 }

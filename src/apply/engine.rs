@@ -9,7 +9,7 @@ use crate::normalize::{Connectors, TokenKeys};
 use crate::orders::identity::FingerprintKey;
 use crate::orders::segment::SegmentError;
 use crate::policy::Policy;
-use crate::store::positions::PartitionKey;
+use crate::store::positions::{Lease, PartitionKey};
 use crate::store::{Database, StoreError};
 
 use super::{ApplyError, Scope};
@@ -81,6 +81,13 @@ pub struct Engine {
 }
 
 impl Engine {
+    /// What this instance claims a partition for.
+    #[must_use]
+    pub fn lease(&self) -> Lease<'_> {
+        let lease_ms = self.settings.lease_ms;
+        Lease { owner: &self.owner, lease_ms, process_now: (self.clock)() }
+    }
+
     /// What applying functions may look at.
     #[must_use]
     pub fn scope(&self) -> Scope<'_> {
@@ -112,6 +119,14 @@ pub enum EngineError {
     /// A worker thread panicked.
     #[error("a worker thread failed: {0}")]
     Thread(#[from] tokio::task::JoinError),
+}
+
+impl EngineError {
+    /// As [`StoreError::is_passing`]: whoever owns the partition drops its memory and claims again.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Apply(ApplyError::Store(error)) if error.is_passing())
+    }
 }
 
 impl From<StoreError> for EngineError {

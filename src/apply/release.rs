@@ -10,7 +10,7 @@ use crate::normalize::Normalized;
 use crate::orders::effects::Fate;
 use crate::store::Tx;
 use crate::store::held::{self, Held};
-use crate::store::outcomes::{Tallies, Tally, add};
+use crate::store::outcomes::{Sums, Tallies, Tally};
 
 use super::engine::{Engine, EngineError};
 use super::{Outcome, Scope, canonical, event};
@@ -22,14 +22,15 @@ use super::{Outcome, Scope, canonical, event};
 pub async fn release(
     tx: &mut Tx,
     engine: &Engine,
-    scope: Scope<'_>,
     keys: Vec<String>,
+    sums: &mut Sums,
 ) -> Result<(), EngineError> {
+    let scope = engine.scope();
     let mut keys: VecDeque<String> = keys.into();
     while let Some(key) = keys.pop_front() {
         for held in held::waiting(tx, &key).await? {
             let outcome = try_again(tx, engine, scope, &held).await?;
-            let released = settle(tx, &held, outcome).await?;
+            let released = settle(tx, &held, outcome, sums).await?;
             if let Some(more) = released {
                 // What came earlier and still waits goes first, as if it had arrived only now.
                 keys.extend(more.into_iter().filter(|other| *other != key));
@@ -96,8 +97,8 @@ pub fn normalized(engine: &Engine, held: &Held) -> Normalized {
     manifest.normalize_guarded(&message, &engine.tokens)
 }
 
-/// Takes the message out where it is done, and moves it in the promise's sums. Gives the keys
-/// that it releases where it was applied.
+/// Takes the message out where it is done, and moves it in the promise's sums, unless another
+/// transaction did so before. Gives the keys that it releases where it was applied.
 ///
 /// # Errors
 /// [`EngineError`] where the database refuses.
@@ -105,6 +106,7 @@ pub async fn settle(
     tx: &mut Tx,
     held: &Held,
     outcome: Outcome,
+    sums: &mut Sums,
 ) -> Result<Option<Vec<String>>, EngineError> {
     let (fate, released) = match outcome {
         Outcome::Applied { releases } => (Fate::Applied, Some(releases)),
@@ -116,7 +118,9 @@ pub async fn settle(
             return Ok(None);
         }
     };
-    held::remove(tx, &held.connector, &held.digest).await?;
+    if !held::remove(tx, &held.connector, &held.digest).await? {
+        return Ok(released);
+    }
     let mut tally = Tally { held: -1, ..Tally::default() };
     if fate == Fate::Applied {
         tally.applied = 1;
@@ -124,6 +128,6 @@ pub async fn settle(
         tally.duplicate = 1;
     }
     let key = (held.feed.clone(), held.received_at.day());
-    add(tx, &held.connector, &Tallies::from([(key, tally)])).await?;
+    sums.add(&held.connector, &Tallies::from([(key, tally)]));
     Ok(released)
 }

@@ -12,6 +12,7 @@ use crate::domain::ids::{DestinationId, EventId, LineCode, PlatformId};
 use crate::domain::time::{Day, Moment};
 use crate::policy::{Basis, Policy};
 use crate::store::counts::{Extent, counts_of_line};
+use crate::store::locks::{Key, lock};
 use crate::store::outbox::{Owed, owe};
 use crate::store::positions::PartitionKey;
 use crate::store::{StoreError, Tx, int, uint};
@@ -34,6 +35,8 @@ pub async fn after_seal(
     is_command: bool,
 ) -> Result<bool, ApplyError> {
     let (platform, key) = of;
+    // Of two partitions that seal the day's last parts at once, the second sees the first.
+    lock(tx, [Key::Day(platform.clone(), day)]).await?;
     let closed_at = day.end().plus_ms(policy.windows().seal_after_ms);
     let row = sqlx::query(
         "select cast(count(*) as bigint) as waiting from position p \

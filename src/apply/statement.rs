@@ -12,6 +12,7 @@ use crate::domain::ids::CountyCode;
 use crate::policy::{Basis, CountyStanding, Policy, Standing};
 use crate::store::counts::{CountDelta, Extent, add_counts, counts_of_line};
 use crate::store::levy::{cuts, is_after_cut};
+use crate::store::locks::{Key, lock};
 use crate::store::{StoreError, Tx, statement as stored};
 
 /// Applies a statement: identity is platform, line and day. A lower revision than the one that
@@ -30,6 +31,8 @@ pub async fn apply_statement(
     if let Some(reason) = refusal(scope.policy, statement) {
         return Ok(Outcome::Held(reason));
     }
+    // Two revisions of one day take turns, whichever partitions they lie in.
+    lock(tx, [Key::Day(statement.platform.clone(), statement.day)]).await?;
     let line = (&statement.platform, &statement.line);
     if let Some(standing) = stored::standing(tx, line, statement.day).await? {
         if statement.revision < standing.revision {

@@ -24,9 +24,13 @@ pub(super) struct Options {
 /// Where state and rules lie.
 #[derive(Clone, Debug, Args)]
 pub(super) struct Folders {
-    /// Database, log and keys.
+    /// Log and keys, and the database where none is named.
     #[arg(long, global = true, default_value = "data")]
     pub(super) data: PathBuf,
+    /// Address of the database, for example postgres://zhibao@db/zhibao?sslmode=verify-full; a
+    /// password may stand in the file that PGPASSFILE names. The data folder's own by default.
+    #[arg(long, global = true, env = "ZHIBAO_DATABASE", hide_env_values = true)]
+    pub(super) database: Option<String>,
     /// Manifests of counterparties.
     #[arg(long, global = true, default_value = "connectors")]
     pub(super) connectors: PathBuf,
@@ -68,6 +72,7 @@ impl Folders {
     pub(super) fn settings(&self) -> HubSettings {
         HubSettings {
             data: self.data.clone(),
+            database: self.database.clone(),
             connectors: self.connectors.clone(),
             policy: self.policy.clone(),
             apply: ApplySettings {

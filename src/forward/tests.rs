@@ -2,8 +2,6 @@
 #![expect(clippy::panic, reason = "a failed set-up fails the test")]
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::contract::Contract;
 use super::relay::{Relay, RelayReport};
@@ -15,6 +13,7 @@ use crate::simulate::counterparties::{Counterparty, Misbehaviour, Running, Simul
 use crate::store::Database;
 use crate::store::outbox::{self, Owed};
 use crate::store::relay as store;
+use crate::store::scratch::Scratch;
 use crate::store::standing::{self, Standing};
 
 mod acks;
@@ -27,17 +26,13 @@ mod limits;
 /// A database of its own, removed at the end.
 struct Bench {
     db: Database,
-    folder: PathBuf,
+    _scratch: Scratch,
 }
 
 impl Bench {
     async fn new() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("zhibao-forward-{}-{number}", std::process::id());
-        let folder = std::env::temp_dir().join(name);
-        let db = Database::open(&folder).await.unwrap();
-        Self { db, folder }
+        let scratch = Scratch::open().await;
+        Self { db: scratch.database.clone(), _scratch: scratch }
     }
 
     /// Owes `records` of (key, revision) in that order, in one transaction.
@@ -69,7 +64,6 @@ impl Bench {
 
     async fn close(self) {
         self.db.close().await;
-        std::fs::remove_dir_all(&self.folder).unwrap();
     }
 }
 

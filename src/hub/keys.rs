@@ -9,9 +9,12 @@ use std::path::Path;
 
 use aes_gcm::aead::OsRng;
 use aes_gcm::aead::rand_core::{self, RngCore};
+use sha2::{Digest, Sha256};
 
+use super::{HubError, versions};
 use crate::normalize::TokenKeys;
 use crate::orders::identity::FingerprintKey;
+use crate::store::Tx;
 use crate::store::cipher::{CipherError, FieldCipher, KeyId};
 
 const FILE: &str = "keys";
@@ -22,6 +25,8 @@ pub(super) struct Keys {
     pub(super) tokens: TokenKeys,
     pub(super) fingerprints: FingerprintKey,
     pub(super) cipher: FieldCipher,
+    /// SHA-256 of all of them: what the database remembers them by.
+    pub(super) digest: [u8; 32],
 }
 
 /// Why there are no keys.
@@ -47,6 +52,15 @@ pub enum KeysError {
         expected: usize,
         /// What was found.
         found: usize,
+    },
+    /// The database was written under other keys.
+    #[error(
+        "key file {path}: expected the keys that the database was written under, found others; \
+         give every instance the same file"
+    )]
+    Other {
+        /// The file.
+        path: String,
     },
     /// The system gives no random numbers.
     #[error("random numbers: {detail}")]
@@ -81,7 +95,25 @@ pub(super) fn load_or_make(data: &Path) -> Result<Keys, KeysError> {
         tokens: TokenKeys::new(tokens),
         fingerprints: FingerprintKey(fingerprints),
         cipher: FieldCipher::new([(KeyId(1), *cipher)])?,
+        digest: Sha256::digest(&bytes).into(),
     })
+}
+
+/// Refuses keys other than those of the instance that opened the database first: under others no
+/// order and no rider would be known again.
+pub(super) async fn compare(tx: &mut Tx, keys: &Keys, data: &Path) -> Result<(), HubError> {
+    if versions::first_digest(tx, "keys", &keys.digest).await? == keys.digest {
+        return Ok(());
+    }
+    Err(KeysError::Other { path: data.join(FILE).display().to_string() }.into())
+}
+
+/// What leases call this instance: no two have one name, on whatever machines they run.
+pub(super) fn instance_name() -> Result<String, KeysError> {
+    let mut bytes = [0; 8];
+    let random = |error: rand_core::Error| KeysError::Random { detail: error.to_string() };
+    OsRng.try_fill_bytes(&mut bytes).map_err(random)?;
+    Ok(format!("pid:{}:{:016x}", std::process::id(), u64::from_le_bytes(bytes)))
 }
 
 fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {

@@ -3,6 +3,8 @@
 //! [`Hub::open`] brings log, database, manifests and policy together; the other modules here run
 //! the roles: intake, process, the levy calendar, forward, and all of them as a service.
 
+#[cfg(test)]
+mod beside_tests;
 pub mod clock;
 mod forward;
 mod http;
@@ -14,6 +16,7 @@ mod process;
 mod publish;
 mod recycle;
 mod service;
+mod share;
 mod tokens;
 mod trim;
 mod versions;
@@ -52,8 +55,10 @@ pub use tokens::{Tokens, TokensError};
 /// Where a hub keeps its state and finds its rules.
 #[derive(Clone, Debug)]
 pub struct HubSettings {
-    /// Database, log and keys.
+    /// Log and keys, and the database where `database` names none.
     pub data: PathBuf,
+    /// Address of the database, as [`Database::connect`] takes it.
+    pub database: Option<String>,
     /// Manifests of counterparties.
     pub connectors: PathBuf,
     /// Dated rules.
@@ -77,6 +82,8 @@ pub struct Hub {
     appended: watch::Sender<()>,
     /// Becomes true when the owners have to stop at their next batch boundary.
     stop: watch::Sender<bool>,
+    /// Becomes true when partitions are to be claimed or given back.
+    share_due: watch::Sender<bool>,
 }
 
 /// Why the hub cannot start or go on.
@@ -182,6 +189,18 @@ impl From<sqlx::Error> for HubError {
     }
 }
 
+impl HubError {
+    /// As [`StoreError::is_passing`].
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        if let Self::Engine(error) = self {
+            return error.is_passing();
+        }
+        matches!(self, Self::Store(error) | Self::Relay(RelayError::Store(error))
+            if error.is_passing())
+    }
+}
+
 impl Hub {
     /// Opens data folder, log, manifests and policy; registers a raw topic for every connector.
     ///
@@ -191,11 +210,15 @@ impl Hub {
     pub async fn open(settings: &HubSettings) -> Result<Self, HubError> {
         let connectors = Arc::new(Connectors::load(&settings.connectors)?);
         let policy = Arc::new(Policy::load(&settings.policy)?);
-        let db = Database::open(&settings.data).await?;
+        let db = match &settings.database {
+            Some(url) => Database::connect(url).await?,
+            None => Database::open(&settings.data).await?,
+        };
         let clock: Arc<dyn Fn() -> _ + Send + Sync> = Arc::new(clock::wall);
         let log = EmbeddedLog::open(&settings.data, Arc::clone(&clock)).await?;
         let keys = keys::load_or_make(&settings.data)?;
         let mut tx = db.begin().await?;
+        keys::compare(&mut tx, &keys, &settings.data).await?;
         let manifests = versions::record(&mut tx, "manifests", &connectors.to_bytes()).await?;
         let rules = versions::record(&mut tx, "policy", &policy.to_bytes()).await?;
         for manifest in connectors.iter() {
@@ -215,7 +238,7 @@ impl Hub {
             tokens: Arc::new(keys.tokens),
             cipher: Arc::new(keys.cipher),
             fingerprint_key: keys.fingerprints,
-            owner: format!("pid:{}", std::process::id()),
+            owner: keys::instance_name()?,
             clock,
             settings: settings.apply,
         };
@@ -227,6 +250,7 @@ impl Hub {
             owners: process::Owners::default(),
             appended: watch::Sender::new(()),
             stop: watch::Sender::new(false),
+            share_due: watch::Sender::new(false),
         })
     }
 
@@ -267,6 +291,9 @@ impl Hub {
     /// [`HubError`] where a lease cannot be given back.
     pub async fn close(mut self) -> Result<(), HubError> {
         self.owners.release_all().await?;
+        if self.owners.is_shared {
+            self.leave().await?;
+        }
         self.log.close().await;
         self.engine.db.close().await;
         Ok(())

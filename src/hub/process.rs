@@ -1,15 +1,19 @@
-//! The process role in one process: an owner for every partition, two working at a time.
+//! The process role: an owner for every partition that this instance has, a few working at a time.
+//! A command has every partition; a service has its share beside others (`share`).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
+use super::share::{Plan, plan};
 use super::{Hub, HubError};
 use crate::apply::engine::{Engine, EngineError};
 use crate::apply::owner::{Owner, Step};
 use crate::domain::time::{Day, Moment};
+use crate::store::instances::{beat, holdings, leave, living};
 use crate::store::positions::{PartitionKey, topics};
 
 /// Owners that work at the same time: one more than the smallest machine has cores, since one
@@ -18,7 +22,24 @@ const AT_ONCE: usize = 3;
 
 /// The owners of this instance.
 #[derive(Default)]
-pub(super) struct Owners(Vec<Owner>);
+pub(super) struct Owners {
+    own: Vec<Owner>,
+    /// Whether the instance has its share beside others, instead of everything.
+    pub(super) is_shared: bool,
+}
+
+/// What owners that work look at between two batches.
+#[derive(Clone)]
+struct Round {
+    engine: Arc<Engine>,
+    task: Task,
+    permits: Arc<Semaphore>,
+    progress: Arc<AtomicU64>,
+    stopped: watch::Receiver<bool>,
+    /// Whether partitions are to be claimed or given back.
+    due: watch::Receiver<bool>,
+    is_shared: bool,
+}
 
 /// What every owner is asked to do.
 #[derive(Clone, Copy)]
@@ -31,7 +52,15 @@ enum Task {
 
 impl Owners {
     pub(super) async fn release_all(&mut self) -> Result<(), EngineError> {
-        for owner in self.0.drain(..) {
+        for owner in self.own.drain(..) {
+            owner.release().await?;
+        }
+        Ok(())
+    }
+
+    async fn release(&mut self, keys: &[PartitionKey]) -> Result<(), EngineError> {
+        let gone = self.own.extract_if(.., |owner| keys.contains(owner.key()));
+        for owner in gone.collect::<Vec<_>>() {
             owner.release().await?;
         }
         Ok(())
@@ -50,8 +79,10 @@ impl Hub {
         loop {
             let messages = self.each_owner(Task::Work, progress).await?;
             total += messages;
-            // One partition may have left a handoff for another that had nothing to do.
-            if messages == 0 || *self.stop.borrow() {
+            // One partition may have left a handoff for another that had nothing to do, and a round
+            // may have ended for partitions to be claimed or given back.
+            let is_idle = messages == 0 && !*self.share_due.borrow();
+            if is_idle || *self.stop.borrow() {
                 break;
             }
         }
@@ -77,21 +108,28 @@ impl Hub {
     /// [`HubError`] where the owners cannot be claimed.
     pub async fn applied_until(&mut self) -> Result<Moment, HubError> {
         self.claim_all().await?;
-        let clocks = self.owners.0.iter().map(|owner| owner.progress().1);
+        let clocks = self.owners.own.iter().map(|owner| owner.progress().1);
         Ok(clocks.max().unwrap_or(Moment::from_ms(0)))
     }
 
     async fn each_owner(&mut self, task: Task, progress: &Arc<AtomicU64>) -> Result<u64, HubError> {
-        self.claim_all().await?;
-        let permits = Arc::new(Semaphore::new(AT_ONCE));
+        if self.owners.is_shared {
+            self.take_share().await?;
+        } else {
+            self.claim_all().await?;
+        }
+        let round = Round {
+            engine: Arc::clone(&self.engine),
+            task,
+            permits: Arc::new(Semaphore::new(AT_ONCE)),
+            progress: Arc::clone(progress),
+            stopped: self.stop.subscribe(),
+            due: self.share_due.subscribe(),
+            is_shared: self.owners.is_shared,
+        };
         let mut running = JoinSet::new();
-        for owner in self.owners.0.drain(..) {
-            let (engine, permits) = (Arc::clone(&self.engine), Arc::clone(&permits));
-            let progress = Arc::clone(progress);
-            let stopped = self.stop.subscribe();
-            running.spawn(async move {
-                run(engine, owner, task, (&permits, &progress, &stopped)).await
-            });
+        for owner in self.owners.own.drain(..) {
+            running.spawn(run(round.clone(), owner));
         }
         let mut messages = 0;
         let mut failed = None;
@@ -99,7 +137,7 @@ impl Hub {
             match done? {
                 Ok((owner, worked)) => {
                     messages += worked;
-                    self.owners.0.push(owner);
+                    self.owners.own.extend(owner);
                 }
                 Err(error) => failed = Some(error),
             }
@@ -114,14 +152,96 @@ impl Hub {
         for (topic, partitions) in topics {
             for partition in 0..partitions {
                 let key = PartitionKey { topic: topic.clone(), partition };
-                if self.owners.0.iter().any(|owner| *owner.key() == key) {
+                if self.owners.own.iter().any(|owner| *owner.key() == key) {
                     continue;
                 }
-                self.owners.0.push(claim(&self.engine, key, partitions).await?);
+                self.owners.own.push(claim(&self.engine, key, partitions).await?);
             }
         }
         Ok(())
     }
+
+    /// Gives back what others should have, and claims what is free of the own share.
+    async fn take_share(&mut self) -> Result<(), HubError> {
+        self.share_due.send_replace(false);
+        let Plan { release, claim } = next_moves(&self.engine).await?;
+        self.owners.release(&release).await?;
+        let permits = Arc::new(Semaphore::new(AT_ONCE));
+        let mut claiming = JoinSet::new();
+        for (key, partitions) in claim {
+            let (engine, permits) = (Arc::clone(&self.engine), Arc::clone(&permits));
+            claiming.spawn(async move {
+                // The semaphore is never closed, so a missing permit only means no limit.
+                let _permit = permits.acquire().await;
+                Owner::claim(engine, key, partitions).await
+            });
+        }
+        while let Some(claimed) = claiming.join_next().await {
+            // Another may have been faster.
+            self.owners.own.extend(claimed??);
+        }
+        // What the database says is this instance's, and no owner here has: its memory was lost.
+        let mut tx = self.engine.db.snapshot().await?;
+        let all = holdings(&mut tx, (self.engine.clock)()).await?;
+        tx.commit().await?;
+        for holding in all {
+            let is_own = holding.owner.as_deref() == Some(self.engine.owner.as_str());
+            if is_own && !self.owners.own.iter().any(|owner| *owner.key() == holding.key) {
+                let engine = Arc::clone(&self.engine);
+                self.owners
+                    .own
+                    .extend(Owner::claim(engine, holding.key, holding.partitions).await?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Says that this instance lives no more.
+    pub(super) async fn leave(&self) -> Result<(), HubError> {
+        let mut tx = self.engine.db.begin().await?;
+        leave(&mut tx, self.engine.lease()).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+}
+
+/// Says that this instance lives, and what it should give back and claim.
+async fn next_moves(engine: &Engine) -> Result<Plan, HubError> {
+    let mut tx = engine.db.begin().await?;
+    beat(&mut tx, engine.lease()).await?;
+    let now = (engine.clock)();
+    let (alive, all) = (living(&mut tx, now).await?, holdings(&mut tx, now).await?);
+    tx.commit().await?;
+    Ok(plan(&all, &alive, &engine.owner, engine.settings.lease_ms))
+}
+
+/// Says that this instance lives, three times a lease, until it is told to stop; and tells the
+/// owners when partitions are to be claimed or given back. A database that is away is asked again.
+///
+/// # Errors
+/// [`HubError`] where the database refuses for good.
+pub(super) async fn beat_until_stopped(
+    engine: Arc<Engine>,
+    due: watch::Sender<bool>,
+    mut stopped: watch::Receiver<bool>,
+) -> Result<(), HubError> {
+    let every = u64::try_from(engine.settings.lease_ms / 3).unwrap_or(1_000);
+    while !*stopped.borrow() {
+        match next_moves(&engine).await {
+            Ok(plan) => {
+                if !plan.is_empty() {
+                    due.send_replace(true);
+                }
+            }
+            Err(error) if error.is_passing() => tracing::warn!("{error}; asked again"),
+            Err(error) => return Err(error),
+        }
+        tokio::select! {
+            _ = stopped.wait_for(|stop| *stop) => {}
+            () = tokio::time::sleep(Duration::from_millis(every)) => {}
+        }
+    }
+    Ok(())
 }
 
 async fn claim(
@@ -132,50 +252,62 @@ async fn claim(
     let leased = HubError::Leased { topic: key.topic.clone(), partition: key.partition };
     let deadline = (engine.clock)().plus_ms(2 * engine.settings.lease_ms);
     loop {
-        if let Some(owner) = Owner::claim(Arc::clone(engine), key.clone(), partitions).await? {
-            return Ok(owner);
+        match Owner::claim(Arc::clone(engine), key.clone(), partitions).await {
+            Ok(Some(owner)) => return Ok(owner),
+            // A killed predecessor's lease runs out by itself.
+            Ok(None) if (engine.clock)() > deadline => return Err(leased),
+            Err(error) if !error.is_passing() || (engine.clock)() > deadline => {
+                return Err(error.into());
+            }
+            Ok(None) | Err(_) => {}
         }
-        // A killed predecessor's lease runs out by itself.
-        if (engine.clock)() > deadline {
-            return Err(leased);
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 
-async fn run(
-    engine: Arc<Engine>,
-    mut owner: Owner,
-    task: Task,
-    (permits, progress, stopped): (&Semaphore, &AtomicU64, &watch::Receiver<bool>),
-) -> Result<(Owner, u64), HubError> {
+/// Lets an owner work; gives it back, but for one whose partition is lost beside others.
+async fn run(round: Round, mut owner: Owner) -> Result<(Option<Owner>, u64), HubError> {
     let mut messages = 0;
     loop {
-        if *stopped.borrow() {
-            return Ok((owner, messages));
+        if *round.stopped.borrow() || *round.due.borrow() {
+            return Ok((Some(owner), messages));
         }
         let step = {
             // The semaphore is never closed, so a missing permit only means no limit.
-            let _permit = permits.acquire().await;
-            match task {
-                Task::Work => owner.step().await?,
-                Task::Seal(day) => owner.seal_until(day).await?,
+            let _permit = round.permits.acquire().await;
+            match round.task {
+                Task::Work => owner.step().await,
+                Task::Seal(day) => owner.seal_until(day).await,
             }
+        };
+        let step = match step {
+            // Nothing was committed that the memory has not, but the memory may be behind.
+            Err(error) if error.is_passing() => {
+                let key = owner.key();
+                tracing::warn!(
+                    topic = key.topic,
+                    partition = key.partition,
+                    "{error}; claimed again"
+                );
+                Step::Lost
+            }
+            step => step?,
         };
         match step {
             // Whoever it waits for works in the same round, or did before it left this much.
-            Step::Idle | Step::Waits => return Ok((owner, messages)),
+            Step::Idle | Step::Waits => return Ok((Some(owner), messages)),
             Step::Worked(count) => {
                 messages += count;
-                progress.fetch_add(count, Ordering::Relaxed);
-                if let Task::Seal(_) = task {
-                    return Ok((owner, messages));
+                round.progress.fetch_add(count, Ordering::Relaxed);
+                if let Task::Seal(_) = round.task {
+                    return Ok((Some(owner), messages));
                 }
             }
+            Step::Lost if round.is_shared => return Ok((None, messages)),
             Step::Lost => {
                 let (key, partitions) = (owner.key().clone(), owner.partitions());
                 drop(owner);
-                owner = claim(&engine, key, partitions).await?;
+                owner = claim(&round.engine, key, partitions).await?;
             }
         }
     }

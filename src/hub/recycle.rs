@@ -6,7 +6,7 @@ use crate::normalize::Normalized;
 use crate::orders::columns::{Columns, RawMessage};
 use crate::orders::segment::{SegmentHead, encode};
 use crate::store::held::{self, Held};
-use crate::store::outcomes::{Tallies, Tally, add};
+use crate::store::outcomes::{Sums, Tallies, Tally};
 use crate::store::positions::{PartitionKey, partitions_of};
 use crate::store::{Tx, segments};
 
@@ -43,27 +43,34 @@ impl Hub {
 
     async fn recycle_one(&self, held: &Held, done: &mut Recycled) -> Result<(), EngineError> {
         let mut tx = self.engine.db.begin().await?;
+        let mut sums = Sums::default();
         match normalized(&self.engine, held) {
             Normalized::Order(event) => {
+                if !held::remove(&mut tx, &held.connector, &held.digest).await? {
+                    return Ok(tx.rollback().await?);
+                }
                 self.hand_on(&mut tx, held, &event).await?;
+                move_tally(&mut sums, held, Tally { held: -1, handoff: 1, ..Tally::default() });
                 done.handed_on += 1;
             }
             Normalized::Ignored { .. } => {
-                held::remove(&mut tx, &held.connector, &held.digest).await?;
-                move_tally(&mut tx, held, Tally { held: -1, ignored: 1, ..Tally::default() })
-                    .await?;
+                if !held::remove(&mut tx, &held.connector, &held.digest).await? {
+                    return Ok(tx.rollback().await?);
+                }
+                move_tally(&mut sums, held, Tally { held: -1, ignored: 1, ..Tally::default() });
                 done.done += 1;
             }
             Normalized::Event(_) | Normalized::Held(_) => {
                 let scope = self.engine.scope();
                 let outcome = try_again(&mut tx, &self.engine, scope, held).await?;
                 let is_held = matches!(outcome, crate::apply::Outcome::Held(_));
-                if let Some(keys) = settle(&mut tx, held, outcome).await? {
-                    release(&mut tx, &self.engine, scope, keys).await?;
+                if let Some(keys) = settle(&mut tx, held, outcome, &mut sums).await? {
+                    release(&mut tx, &self.engine, keys, &mut sums).await?;
                 }
                 *(if is_held { &mut done.held_again } else { &mut done.done }) += 1;
             }
         }
+        sums.write(&mut tx).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -92,13 +99,11 @@ impl Hub {
         let from = PartitionKey { topic: held.topic.clone(), partition: held.partition };
         // The position of the message makes the key of its handoff, which no batch number can be.
         let number = (1 << 62) + held.offset;
-        segments::hand_off(tx, &from, to, number, 1, &bytes).await?;
-        held::remove(tx, &held.connector, &held.digest).await?;
-        move_tally(tx, held, Tally { held: -1, handoff: 1, ..Tally::default() }).await
+        Ok(segments::hand_off(tx, &from, to, number, 1, &bytes).await?)
     }
 }
 
-async fn move_tally(tx: &mut Tx, held: &Held, tally: Tally) -> Result<(), EngineError> {
+fn move_tally(sums: &mut Sums, held: &Held, tally: Tally) {
     let key = (held.feed.clone(), held.received_at.day());
-    Ok(add(tx, &held.connector, &Tallies::from([(key, tally)])).await?)
+    sums.add(&held.connector, &Tallies::from([(key, tally)]));
 }

@@ -15,11 +15,13 @@ use tokio::task::JoinSet;
 
 use super::forward::fetch_acks;
 use super::http::HttpAccess;
+use super::process::beat_until_stopped;
 use super::{Destinations, Hub, HubError};
 use crate::apply::engine::Engine;
 use crate::forward::contract::Contract;
-use crate::forward::relay::Relay;
+use crate::forward::relay::{Relay, RelayError};
 use crate::forward::settings::Settings;
+use crate::store::instances::lead;
 
 /// How long a record that another process appended may lie before it is seen.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -50,6 +52,7 @@ impl Hub {
         ready: impl FnOnce(SocketAddr),
     ) -> Result<(), HubError> {
         let relay = service.destinations.relay()?;
+        self.owners.is_shared = true;
         let front = self.serve(&service.listen, &service.access).await?;
         ready(front.address);
         let mut roles = JoinSet::new();
@@ -63,6 +66,11 @@ impl Hub {
             }
             told.send_replace(true);
             Ok(())
+        });
+        let (engine, due) = (Arc::clone(&self.engine), self.share_due.clone());
+        let told = self.stop.clone();
+        roles.spawn(async move {
+            ended(&told, beat_until_stopped(engine, due, told.subscribe()).await)
         });
         let engine = Arc::clone(&self.engine);
         let told = self.stop.clone();
@@ -92,8 +100,11 @@ impl Hub {
         let mut stopped = self.stop.subscribe();
         while !*stopped.borrow() {
             appended.mark_unchanged();
-            self.process_until_idle(&progress).await?;
-            self.publish_until_idle().await?;
+            match self.process_and_publish(&progress).await {
+                // Nothing was committed by halves; what is owned is claimed again.
+                Err(error) if error.is_passing() => tracing::warn!("{error}; tried again"),
+                outcome => outcome?,
+            }
             tokio::select! {
                 // Both senders live in the hub: the waits end with a new value alone.
                 _ = appended.changed() => {}
@@ -103,6 +114,23 @@ impl Hub {
         }
         Ok(())
     }
+
+    async fn process_and_publish(&mut self, progress: &Arc<AtomicU64>) -> Result<(), HubError> {
+        self.process_until_idle(progress).await?;
+        // One instance publishes for all, so that what is published keeps its order.
+        if leads(&self.engine, "publish").await? {
+            self.publish_until_idle().await?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether this instance does some work for all.
+async fn leads(engine: &Engine, work: &str) -> Result<bool, HubError> {
+    let mut tx = engine.db.begin().await?;
+    let is_leader = lead(&mut tx, work, engine.lease()).await?;
+    tx.commit().await?;
+    Ok(is_leader)
 }
 
 /// A role has ended: where that was its own doing, the others stop too.
@@ -116,10 +144,32 @@ async fn forward(
     relay: &Relay,
     mut stopped: watch::Receiver<bool>,
 ) -> Result<(), HubError> {
-    relay.run(&engine.db, || (engine.clock)(), stopped.clone()).await?;
+    while !*stopped.borrow() {
+        match relay.run(&engine.db, || (engine.clock)(), stopped.clone()).await {
+            Err(RelayError::Store(error)) if error.is_passing() => {
+                tracing::warn!("{error}; tried again");
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+            outcome => {
+                outcome?;
+                break;
+            }
+        }
+    }
     // Without a destination the relay has nothing to wait for, and that is no reason to stop.
     drop(stopped.wait_for(|stop| *stop).await);
     Ok(())
+}
+
+/// One instance asks a counterparty, for all.
+async fn fetch_as_leader(
+    engine: &Engine,
+    from: (&'static str, &Settings),
+) -> Result<u64, HubError> {
+    if !leads(engine, &format!("acks:{}", from.0)).await? {
+        return Ok(0);
+    }
+    fetch_acks(engine, from, (engine.clock)()).await
 }
 
 /// Brings one counterparty's acknowledgements in. That it does not answer is no reason to stop.
@@ -132,7 +182,7 @@ async fn acks(
     let mut is_silent = false;
     while !*stopped.borrow() {
         let from = (contract.destination, &settings);
-        match fetch_acks(engine, from, (engine.clock)()).await {
+        match fetch_as_leader(engine, from).await {
             Ok(lines) => {
                 is_silent = false;
                 if lines > 0 {
@@ -145,6 +195,7 @@ async fn acks(
                 }
                 is_silent = true;
             }
+            Err(error) if error.is_passing() => tracing::warn!("{error}; tried again"),
             Err(error) => return Err(error),
         }
         tokio::select! {

@@ -6,8 +6,9 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use sqlx::{AssertSqlSafe, Row};
+use sqlx::Row;
 
+use super::bulk::Bulk;
 use super::{StoreError, Tx, column};
 use crate::domain::ids::{CountyCode, LineCode, PlatformId, UnitCode};
 use crate::domain::time::{Day, Month};
@@ -113,22 +114,34 @@ impl CountRow {
 /// # Errors
 /// [`StoreError::Sql`] where the engine refuses.
 pub async fn add_counts(tx: &mut Tx, deltas: &[CountDelta]) -> Result<(), StoreError> {
-    let rows: Vec<(Key, i64)> = summed(deltas).into_iter().filter(|(_, sum)| *sum != 0).collect();
+    let changes = summed(deltas).into_iter().filter(|(_, sum)| *sum != 0);
+    // Additions first: no count is below zero in between where it is not so in the end.
+    let (mut rows, back): (Vec<_>, Vec<_>) = changes.partition(|(_, sum)| *sum > 0);
+    rows.extend(back);
     for chunk in rows.chunks(ROWS_MAX) {
-        let mut query = sqlx::query(AssertSqlSafe(upsert(chunk.len())));
-        for ((platform, line, day, county, rule, basis, partition, after_cut), sum) in chunk {
-            query = query
-                .bind(platform.as_str())
-                .bind(line.as_str())
-                .bind(i64::from(county.get()))
-                .bind(i64::from(day.epoch_days()))
-                .bind(i64::from(*rule))
-                .bind(basis.code())
-                .bind(i64::from(*partition))
-                .bind(i64::from(*after_cut))
-                .bind(*sum);
-        }
-        query.execute(&mut **tx).await?;
+        let mut query = Bulk::new(
+            "insert into order_count (platform, line, county, day, rule, basis, partition, \
+             after_cut, orders) values ",
+        );
+        query.rows(chunk, |(key, sum)| {
+            let (platform, line, day, county, rule, basis, partition, after_cut) = key;
+            [
+                platform.as_str().into(),
+                line.as_str().into(),
+                i64::from(county.get()).into(),
+                i64::from(day.epoch_days()).into(),
+                i64::from(*rule).into(),
+                basis.code().into(),
+                i64::from(*partition).into(),
+                i64::from(*after_cut).into(),
+                (*sum).into(),
+            ]
+        });
+        query.push(
+            " on conflict (platform, line, county, day, rule, basis, partition, after_cut) \
+             do update set orders = order_count.orders + excluded.orders",
+        );
+        query.build().execute(&mut **tx).await?;
     }
     Ok(())
 }
@@ -238,20 +251,6 @@ fn summed(deltas: &[CountDelta]) -> BTreeMap<Key, i64> {
         *sums.entry(key).or_insert(0) += row.delta;
     }
     sums
-}
-
-fn upsert(rows: usize) -> String {
-    let value = |row: usize| {
-        let places: Vec<String> = (1..=9).map(|place| format!("${}", row * 9 + place)).collect();
-        format!("({})", places.join(", "))
-    };
-    let values: Vec<String> = (0..rows).map(value).collect();
-    format!(
-        "insert into order_count (platform, line, county, day, rule, basis, partition, after_cut, \
-         orders) values {} on conflict (platform, line, day, county, rule, basis, partition, \
-         after_cut) do update set orders = order_count.orders + excluded.orders",
-        values.join(", ")
-    )
 }
 
 fn count_row(row: &sqlx::any::AnyRow) -> Result<CountRow, StoreError> {

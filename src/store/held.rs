@@ -8,10 +8,12 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use sqlx::Row;
 use sqlx::any::AnyRow;
-use sqlx::{QueryBuilder, Row};
 
 use self::blob::Place;
+use super::bulk::Bulk;
+use super::locks::{Key, lock};
 use super::{StoreError, Tx, int, uint};
 use crate::domain::hold::HoldReason;
 use crate::domain::ids::{ConnectorId, FeedId};
@@ -84,6 +86,12 @@ pub async fn hold(
     connector: &ConnectorId,
     messages: &[ToHold],
 ) -> Result<Vec<bool>, StoreError> {
+    if messages.is_empty() {
+        return Ok(Vec::new());
+    }
+    // The numbers of a connector's blobs become visible in their order, and what another owner
+    // holds is seen here.
+    lock(tx, [Key::Held(connector.clone())]).await?;
     let digests: Vec<_> = messages.iter().map(|held| held.digest).collect();
     let mut known = which(tx, connector, &digests).await?;
     // Of several equal messages in one call only the first is new.
@@ -96,28 +104,30 @@ pub async fn hold(
     let places = blob::put(tx, &new).await?;
     let rows: Vec<_> = new.into_iter().zip(places).collect();
     for chunk in rows.chunks(ROWS_A_STATEMENT) {
-        let mut query = QueryBuilder::new(
+        let mut query = Bulk::new(
             "insert into held (connector, digest, reason, detail, waits_for, feed, \
-             header_digest, topic, partition, offset, received_at, manifests, order_print, \
-             blob, first_byte, bytes) ",
+             header_digest, topic, partition, \"offset\", received_at, manifests, order_print, \
+             blob, first_byte, bytes) values ",
         );
-        query.push_values(chunk, |mut row, (held, place)| {
-            row.push_bind(connector.as_str().to_owned())
-                .push_bind(held.digest.to_vec())
-                .push_bind(held.reason.code())
-                .push_bind(held.reason.to_string())
-                .push_bind(held.reason.waits_for())
-                .push_bind(held.feed.as_str().to_owned())
-                .push_bind(held.header_digest.map(|digest| digest.to_vec()))
-                .push_bind(held.topic.clone())
-                .push_bind(i64::from(held.partition))
-                .push_bind(int(held.offset))
-                .push_bind(held.received_at.ms())
-                .push_bind(i64::from(held.manifests))
-                .push_bind(held.order_print.map(u64::cast_signed))
-                .push_bind(place.blob)
-                .push_bind(int(place.first_byte))
-                .push_bind(int(place.bytes));
+        query.rows(chunk, |(held, place)| {
+            [
+                connector.as_str().into(),
+                held.digest.to_vec().into(),
+                held.reason.code().into(),
+                held.reason.to_string().into(),
+                held.reason.waits_for().into(),
+                held.feed.as_str().into(),
+                held.header_digest.map(|digest| digest.to_vec()).into(),
+                held.topic.as_str().into(),
+                i64::from(held.partition).into(),
+                int(held.offset).into(),
+                held.received_at.ms().into(),
+                i64::from(held.manifests).into(),
+                held.order_print.map(u64::cast_signed).into(),
+                place.blob.into(),
+                int(place.first_byte).into(),
+                int(place.bytes).into(),
+            ]
         });
         query.build().execute(&mut **tx).await?;
     }
@@ -135,14 +145,9 @@ pub async fn which(
 ) -> Result<BTreeSet<[u8; 32]>, StoreError> {
     let mut held = BTreeSet::new();
     for chunk in digests.chunks(ROWS_A_STATEMENT) {
-        let mut query = QueryBuilder::new("select digest from held where connector = ");
-        query.push_bind(connector.as_str().to_owned());
-        query.push(" and digest in (");
-        let mut list = query.separated(", ");
-        chunk.iter().for_each(|digest| {
-            list.push_bind(digest.to_vec());
-        });
-        query.push(")");
+        let mut query = Bulk::new("select digest from held where connector = ");
+        query.bind(connector.as_str()).push(" and digest in (");
+        query.list(chunk.iter().map(|digest| digest.to_vec())).push(")");
         for row in query.build().fetch_all(&mut **tx).await? {
             held.insert(digest_of(row.try_get("digest")?)?);
         }
@@ -156,7 +161,8 @@ pub async fn which(
 /// [`StoreError`] where the engine refuses or a row is damaged.
 pub async fn waiting(tx: &mut Tx, key: &str) -> Result<Vec<Held>, StoreError> {
     let rows = sqlx::query(
-        "select * from held where waits_for = $1 order by received_at, topic, partition, offset",
+        "select * from held where waits_for = $1 \
+         order by received_at, topic, partition, \"offset\"",
     )
     .bind(key)
     .fetch_all(&mut **tx)
@@ -171,7 +177,7 @@ pub async fn waiting(tx: &mut Tx, key: &str) -> Result<Vec<Held>, StoreError> {
 pub async fn list(tx: &mut Tx, reason: Option<&str>, limit: u32) -> Result<Vec<Held>, StoreError> {
     let rows = sqlx::query(
         "select * from held where reason = coalesce($1, reason) \
-         order by received_at, topic, partition, offset limit $2",
+         order by received_at, topic, partition, \"offset\" limit $2",
     )
     .bind(reason.map(str::to_owned))
     .bind(i64::from(limit))
@@ -225,7 +231,8 @@ pub async fn order_prints_since(
     manifests: u32,
     since: i64,
 ) -> Result<(i64, Vec<u64>), StoreError> {
-    let row = sqlx::query("select coalesce(max(blob), 0) as last from held_blob")
+    let row = sqlx::query("select coalesce(max(blob), 0) as last from held where connector = $1")
+        .bind(connector.as_str())
         .fetch_one(&mut **tx)
         .await?;
     let last: i64 = row.try_get("last")?;
@@ -266,7 +273,8 @@ pub async fn of_other_manifests(
     with_values(tx, &rows).await
 }
 
-/// Takes a message out, since it was applied, ignored or found to be a duplicate.
+/// Takes a message out, since it was applied, ignored or found to be a duplicate. Returns whether
+/// it lay there still: another transaction may have been faster.
 ///
 /// # Errors
 /// [`StoreError::Sql`] where the engine refuses.
@@ -274,16 +282,15 @@ pub async fn remove(
     tx: &mut Tx,
     connector: &ConnectorId,
     digest: &[u8; 32],
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let row = sqlx::query("delete from held where connector = $1 and digest = $2 returning blob")
         .bind(connector.as_str())
         .bind(digest.to_vec())
         .fetch_optional(&mut **tx)
         .await?;
-    match row {
-        Some(row) => blob::drop_empty(tx, row.try_get("blob")?).await,
-        None => Ok(()),
-    }
+    let Some(row) = row else { return Ok(false) };
+    blob::drop_empty(tx, row.try_get("blob")?).await?;
+    Ok(true)
 }
 
 /// Writes another reason for a message that stays held.

@@ -5,6 +5,7 @@
 //! `insert … on conflict`. What differs between the engines stands in [`engine`]. Functions here
 //! take the open transaction; only [`Database::begin`] begins one.
 
+mod bulk;
 pub mod case_evidence;
 pub mod cases;
 pub mod cipher;
@@ -12,6 +13,7 @@ mod column;
 pub mod counts;
 pub mod engine;
 pub mod held;
+pub mod instances;
 pub mod ledger;
 pub mod levy;
 pub mod locks;
@@ -31,9 +33,14 @@ pub mod suspects;
 
 #[cfg(test)]
 pub(crate) mod scratch;
+#[cfg(test)]
+mod tests;
 
-use sqlx::any::AnyConnectOptions;
+use std::path::Path;
+
 use sqlx::{Any, AnyPool, Transaction};
+
+pub use engine::Engine;
 
 /// The open transaction that every store function takes.
 pub type Tx = Transaction<'static, Any>;
@@ -41,6 +48,7 @@ pub type Tx = Transaction<'static, Any>;
 /// The state database.
 #[derive(Clone)]
 pub struct Database {
+    engine: Engine,
     writer: AnyPool,
     reader: AnyPool,
 }
@@ -51,9 +59,45 @@ pub enum StoreError {
     /// The engine failed.
     #[error("database: {0}")]
     Sql(#[from] sqlx::Error),
-    /// The schema is older or newer than this program, and cannot be brought up to date.
+    /// The address names no engine of ours.
+    #[error("database address: expected postgres://… or sqlite://…, found {found}")]
+    Url {
+        /// The address, without its password.
+        found: String,
+    },
+    /// Nobody answers at the address, or not as it should.
+    #[error("database {url}: expected a connection, found: {source}")]
+    Connect {
+        /// The address, without its password.
+        url: String,
+        /// The cause.
+        source: sqlx::Error,
+    },
+    /// The schema of a file of ours cannot be brought up to date.
     #[error("database schema: {0}; run the program version that the database names")]
     Migrate(#[from] sqlx::migrate::MigrateError),
+    /// The schema of the state database cannot be brought up to date.
+    #[error(
+        "database schema at migration {found}: {source}; let a role that owns the schema start \
+         this program version once"
+    )]
+    Upgrade {
+        /// Number of the newest migration that the database has.
+        found: i64,
+        /// The cause.
+        source: sqlx::migrate::MigrateError,
+    },
+    /// The schema is newer than this program.
+    #[error(
+        "database schema: expected migration {ours} at most, found {found}; run the program \
+         version that made it"
+    )]
+    Newer {
+        /// Number of the newest migration that the database has.
+        found: i64,
+        /// Number of the newest migration that this program has.
+        ours: i64,
+    },
     /// The data folder cannot be used.
     #[error("data folder {path}: {source}")]
     Folder {
@@ -82,41 +126,54 @@ pub enum StoreError {
     },
 }
 
+impl StoreError {
+    /// Whether the transaction is lost and the same may go through when it is tried again: the
+    /// server ended it for the sake of others, or is away for a while.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        let Self::Sql(error) = self else { return false };
+        if let sqlx::Error::Database(error) = error {
+            return error.code().is_some_and(|code| engine::is_passing(&code));
+        }
+        matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed)
+    }
+}
+
 impl Database {
     /// Opens (and where needed creates) the database in a data folder and brings it up to date.
     ///
     /// # Errors
     /// [`StoreError`] where the folder, the engine, its settings or its schema do not permit it.
-    pub async fn open(folder: &std::path::Path) -> Result<Self, StoreError> {
+    pub async fn open(folder: &Path) -> Result<Self, StoreError> {
         std::fs::create_dir_all(folder)
             .map_err(|source| StoreError::Folder { path: folder.display().to_string(), source })?;
         Self::connect(&engine::sqlite_url(&folder.join("state.db"))).await
     }
 
-    async fn connect(url: &str) -> Result<Self, StoreError> {
-        sqlx::any::install_default_drivers();
-        let options: AnyConnectOptions = url.parse()?;
-        let writer = engine::pool_options()
-            .max_connections(1)
-            .after_connect(|connection, _| Box::pin(engine::prepare_writer(connection)))
-            .connect_with(options.clone())
-            .await?;
-        engine::MIGRATIONS.run(&writer).await?;
-        engine::check_durability(&writer).await?;
-        let reader = engine::pool_options()
-            .max_connections(4)
-            .after_connect(|connection, _| Box::pin(engine::prepare_reader(connection)))
-            .connect_with(options)
-            .await?;
-        Ok(Self { writer, reader })
+    /// Opens the database at an address (`postgres://user@host/name`, with `sslmode` and
+    /// `sslrootcert` as PostgreSQL's own clients know them; a password may stand in the file that
+    /// `PGPASSFILE` names) and brings it up to date.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the address, the engine, its settings or its schema do not permit it.
+    pub async fn connect(url: &str) -> Result<Self, StoreError> {
+        let engine = Engine::of_url(url)?;
+        let engine::Pools { writer, reader } = engine.connect(url).await?;
+        Ok(Self { engine, writer, reader })
     }
 
-    /// Begins the one writing transaction; others wait for it.
+    /// The engine.
+    #[must_use]
+    pub const fn engine(&self) -> Engine {
+        self.engine
+    }
+
+    /// Begins a writing transaction. On SQLite there is one, and others wait for it.
     ///
     /// # Errors
     /// [`StoreError::Sql`] where the engine refuses.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
-        Ok(self.writer.begin_with(engine::BEGIN_WRITE).await?)
+        Ok(self.writer.begin_with(self.engine.begin_write()).await?)
     }
 
     /// Begins a read-only snapshot.
@@ -124,7 +181,7 @@ impl Database {
     /// # Errors
     /// [`StoreError::Sql`] where the engine refuses.
     pub async fn snapshot(&self) -> Result<Tx, StoreError> {
-        Ok(self.reader.begin().await?)
+        Ok(self.reader.begin_with(self.engine.begin_snapshot()).await?)
     }
 
     /// Closes all connections.

@@ -1,15 +1,16 @@
 //! What is owed to counterparties. A record's id is made of its cause and revision, so that the
 //! same cause never owes twice; order is (destination, key, seq).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use sqlx::{QueryBuilder, Row};
+use sqlx::Row;
 
+use super::bulk::Bulk;
 use super::{StoreError, Tx};
 use crate::domain::ids::{DestinationId, EventId};
 use crate::domain::time::Moment;
 
-/// Rows of one statement; 8 values a row stay far below the limits of both engines.
+/// Rows of one statement; 9 values a row stay far below the limits of both engines.
 const ROWS_A_STATEMENT: usize = 500;
 
 /// A record that a transaction owes to a counterparty.
@@ -43,91 +44,116 @@ pub async fn owe(tx: &mut Tx, owed: &Owed) -> Result<bool, StoreError> {
 /// Owes the records whose ids are not owed already, in their order. Returns for each whether it
 /// is new.
 ///
+/// The rows of all keys are locked first, in order: whoever owes the same ids or keys waits here,
+/// and then sees what was owed.
+///
 /// # Errors
 /// [`StoreError::Sql`] where the engine refuses.
 pub async fn owe_all(tx: &mut Tx, owed: &[Owed]) -> Result<Vec<bool>, StoreError> {
-    let mut new = Vec::with_capacity(owed.len());
-    let mut rest = owed;
-    while !rest.is_empty() {
-        let (group, later) = rest.split_at(with_distinct_keys(rest));
-        let mut known = known_ids(tx, group).await?;
-        // Of several records with one id only the first is new.
-        let is_new: Vec<bool> = group.iter().map(|owed| known.insert(owed.id.clone())).collect();
-        let fresh = group.iter().zip(&is_new).filter(|(_, is_new)| **is_new);
-        let fresh: Vec<&Owed> = fresh.map(|(owed, _)| owed).collect();
-        if !fresh.is_empty() {
-            let places = next_places(tx, &fresh).await?;
-            insert(tx, &fresh, &places).await?;
-        }
-        new.extend(is_new);
-        rest = later;
+    let mut keys: BTreeMap<OutboxKey<'_>, i64> = BTreeMap::new();
+    for one in owed {
+        *keys.entry(key_of(one)).or_default() += 1;
     }
+    let reserved = reserve(tx, &keys).await?;
+    let mut next: BTreeMap<OutboxKey<'_>, i64> =
+        keys.iter().zip(&reserved).map(|((key, count), last)| (*key, last - count + 1)).collect();
+    let mut known = known_ids(tx, owed).await?;
+    let (mut new, mut fresh) = (Vec::with_capacity(owed.len()), Vec::new());
+    for one in owed {
+        // Of several records with one id only the first is new.
+        let is_new = known.insert(one.id.as_str().to_owned());
+        new.push(is_new);
+        if is_new && let Some(place) = next.get_mut(&key_of(one)) {
+            fresh.push((one, *place));
+            *place += 1;
+        }
+    }
+    insert(tx, &fresh).await?;
+    let unused = next.into_iter().zip(reserved).filter(|((_, next), last)| *next <= *last);
+    give_back(tx, &unused.map(|(unused, _)| unused).collect::<Vec<_>>()).await?;
     Ok(new)
 }
 
-/// How many leading records have each a key of its own, so that one statement can number them.
-fn with_distinct_keys(owed: &[Owed]) -> usize {
-    let mut seen = HashSet::new();
-    let distinct = owed.iter().take(ROWS_A_STATEMENT);
-    distinct.take_while(|owed| seen.insert((&owed.destination, owed.key.as_str()))).count().max(1)
+/// Destination and key.
+type OutboxKey<'a> = (&'a str, &'a str);
+
+fn key_of(owed: &Owed) -> OutboxKey<'_> {
+    (owed.destination.as_str(), owed.key.as_str())
 }
 
-async fn known_ids(tx: &mut Tx, owed: &[Owed]) -> Result<HashSet<EventId>, StoreError> {
-    let mut query = QueryBuilder::new("select id from outbox where id in (");
-    let mut ids = query.separated(", ");
-    for one in owed {
-        ids.push_bind(one.id.as_str());
+/// Locks the row of each key and takes as many places as it has records; gives the last place of
+/// each, in the order of the keys.
+async fn reserve(tx: &mut Tx, keys: &BTreeMap<OutboxKey<'_>, i64>) -> Result<Vec<i64>, StoreError> {
+    let counts: Vec<_> = keys.iter().collect();
+    let mut last: HashMap<(String, String), i64> = HashMap::with_capacity(counts.len());
+    for chunk in counts.chunks(ROWS_A_STATEMENT) {
+        let mut query = Bulk::new("insert into outbox_key (destination, key, seq) values ");
+        query.rows(chunk, |((destination, key), count)| {
+            [(*destination).into(), (*key).into(), (**count).into()]
+        });
+        query.push(
+            " on conflict (destination, key) do update set seq = outbox_key.seq + excluded.seq \
+             returning destination, key, seq",
+        );
+        for row in query.build().fetch_all(&mut **tx).await? {
+            last.insert((row.try_get("destination")?, row.try_get("key")?), row.try_get("seq")?);
+        }
     }
-    query.push(")");
+    let last_of = |(destination, key): &OutboxKey<'_>| {
+        let found = last.get(&((*destination).to_owned(), (*key).to_owned()));
+        found.copied().ok_or_else(|| StoreError::Damaged {
+            what: "outbox_key",
+            detail: format!("expected the row of {destination} {key}, found none"),
+        })
+    };
+    keys.keys().map(last_of).collect()
+}
+
+/// Gives places back that were reserved for records that are owed already.
+async fn give_back(tx: &mut Tx, next: &[(OutboxKey<'_>, i64)]) -> Result<(), StoreError> {
+    for ((destination, key), next) in next {
+        sqlx::query("update outbox_key set seq = $1 where destination = $2 and key = $3")
+            .bind(next - 1)
+            .bind(*destination)
+            .bind(*key)
+            .execute(&mut **tx)
+            .await?;
+    }
+    Ok(())
+}
+
+async fn known_ids(tx: &mut Tx, owed: &[Owed]) -> Result<HashSet<String>, StoreError> {
     let mut known = HashSet::new();
-    for row in query.build().fetch_all(&mut **tx).await? {
-        let found: String = row.try_get("id")?;
-        known.extend(owed.iter().map(|one| &one.id).find(|id| id.as_str() == found).cloned());
+    for chunk in owed.chunks(ROWS_A_STATEMENT) {
+        let mut query = Bulk::new("select id from outbox where id in (");
+        query.list(chunk.iter().map(|one| one.id.as_str())).push(")");
+        for row in query.build().fetch_all(&mut **tx).await? {
+            known.insert(row.try_get("id")?);
+        }
     }
     Ok(known)
 }
 
-/// The next place of each key, under the lock of the key's row.
-async fn next_places(
-    tx: &mut Tx,
-    owed: &[&Owed],
-) -> Result<HashMap<(String, String), i64>, StoreError> {
-    let mut query = QueryBuilder::new("insert into outbox_key (destination, key, seq) ");
-    query.push_values(owed, |mut row, one| {
-        row.push_bind(one.destination.as_str()).push_bind(one.key.as_str()).push("1");
-    });
-    query.push(
-        " on conflict (destination, key) do update set seq = outbox_key.seq + 1 \
-         returning destination, key, seq",
-    );
-    let mut places = HashMap::with_capacity(owed.len());
-    for row in query.build().fetch_all(&mut **tx).await? {
-        places.insert((row.try_get("destination")?, row.try_get("key")?), row.try_get("seq")?);
+async fn insert(tx: &mut Tx, owed: &[(&Owed, i64)]) -> Result<(), StoreError> {
+    for chunk in owed.chunks(ROWS_A_STATEMENT) {
+        let mut query = Bulk::new(
+            "insert into outbox \
+             (id, destination, key, seq, kind, revision, body, caused_at, state) values ",
+        );
+        query.rows(chunk, |(one, place)| {
+            [
+                one.id.as_str().into(),
+                one.destination.as_str().into(),
+                one.key.as_str().into(),
+                (*place).into(),
+                one.kind.into(),
+                i64::from(one.revision).into(),
+                one.body.as_str().into(),
+                one.caused_at.ms().into(),
+                "owed".into(),
+            ]
+        });
+        query.build().execute(&mut **tx).await?;
     }
-    Ok(places)
-}
-
-async fn insert(
-    tx: &mut Tx,
-    owed: &[&Owed],
-    places: &HashMap<(String, String), i64>,
-) -> Result<(), StoreError> {
-    let mut query = QueryBuilder::new(
-        "insert into outbox \
-         (id, destination, key, seq, kind, revision, body, caused_at, state) ",
-    );
-    query.push_values(owed, |mut row, one| {
-        let place = (one.destination.as_str().to_owned(), one.key.clone());
-        row.push_bind(one.id.as_str())
-            .push_bind(one.destination.as_str())
-            .push_bind(one.key.as_str())
-            .push_bind(places.get(&place).copied())
-            .push_bind(one.kind)
-            .push_bind(i64::from(one.revision))
-            .push_bind(one.body.as_str())
-            .push_bind(one.caused_at.ms())
-            .push("'owed'");
-    });
-    query.build().execute(&mut **tx).await?;
     Ok(())
 }

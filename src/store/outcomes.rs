@@ -48,39 +48,58 @@ impl Tally {
 /// Changes by feed and day (of append time).
 pub type Tallies = BTreeMap<(FeedId, Day), Tally>;
 
-/// Adds changes to the sums of a connector.
-///
-/// # Errors
-/// [`StoreError::Sql`] where the engine refuses.
-pub async fn add(
-    tx: &mut Tx,
-    connector: &ConnectorId,
-    tallies: &Tallies,
-) -> Result<(), StoreError> {
-    for ((feed, day), tally) in tallies {
-        sqlx::query(
-            "insert into outcome_sum (connector, feed, day, received, applied, duplicate, held, \
-             ignored, handoff) values ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
-             on conflict (connector, feed, day) do update set \
-             received = outcome_sum.received + excluded.received, \
-             applied = outcome_sum.applied + excluded.applied, \
-             duplicate = outcome_sum.duplicate + excluded.duplicate, \
-             held = outcome_sum.held + excluded.held, \
-             ignored = outcome_sum.ignored + excluded.ignored, \
-             handoff = outcome_sum.handoff + excluded.handoff",
-        )
-        .bind(connector.as_str())
-        .bind(feed.as_str())
-        .bind(i64::from(day.epoch_days()))
-        .bind(tally.received)
-        .bind(tally.applied)
-        .bind(tally.duplicate)
-        .bind(tally.held)
-        .bind(tally.ignored)
-        .bind(tally.handoff)
-        .execute(&mut **tx)
-        .await?;
+/// Changes of the sums that one transaction makes. Partitions of one connector share rows, and a
+/// release changes those of another: so they are written once, in order, at the end.
+#[derive(Clone, Debug, Default)]
+pub struct Sums(BTreeMap<(ConnectorId, FeedId, Day), Tally>);
+
+impl Sums {
+    /// Adds changes of one connector.
+    pub fn add(&mut self, connector: &ConnectorId, tallies: &Tallies) {
+        for ((feed, day), tally) in tallies {
+            self.0.entry((connector.clone(), feed.clone(), *day)).or_default().add(tally);
+        }
     }
+
+    /// Writes the changes.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`] where the engine refuses.
+    pub async fn write(self, tx: &mut Tx) -> Result<(), StoreError> {
+        for ((connector, feed, day), tally) in self.0 {
+            write_sum(tx, (&connector, &feed, day), &tally).await?;
+        }
+        Ok(())
+    }
+}
+
+async fn write_sum(
+    tx: &mut Tx,
+    (connector, feed, day): (&ConnectorId, &FeedId, Day),
+    tally: &Tally,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "insert into outcome_sum (connector, feed, day, received, applied, duplicate, held, \
+         ignored, handoff) values ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
+         on conflict (connector, feed, day) do update set \
+         received = outcome_sum.received + excluded.received, \
+         applied = outcome_sum.applied + excluded.applied, \
+         duplicate = outcome_sum.duplicate + excluded.duplicate, \
+         held = outcome_sum.held + excluded.held, \
+         ignored = outcome_sum.ignored + excluded.ignored, \
+         handoff = outcome_sum.handoff + excluded.handoff",
+    )
+    .bind(connector.as_str())
+    .bind(feed.as_str())
+    .bind(i64::from(day.epoch_days()))
+    .bind(tally.received)
+    .bind(tally.applied)
+    .bind(tally.duplicate)
+    .bind(tally.held)
+    .bind(tally.ignored)
+    .bind(tally.handoff)
+    .execute(&mut **tx)
+    .await?;
     Ok(())
 }
 

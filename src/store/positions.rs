@@ -1,9 +1,9 @@
 //! Ownership and progress of partitions: leases with an epoch, and the swap that every batch of
 //! an owner begins with.
 
-use sqlx::Row;
+use sqlx::{AssertSqlSafe, Row};
 
-use super::{StoreError, Tx, int, uint};
+use super::{Engine, StoreError, Tx, int, uint};
 use crate::domain::time::Moment;
 
 /// One partition of one raw topic.
@@ -73,29 +73,39 @@ pub async fn register_topic(
     Ok(())
 }
 
-/// Takes the partition for `owner` where it is free, its own, or its lease has run out; commits a
-/// new epoch. `None` where another owner's lease holds.
+/// Who wants a partition, and for how long at a time.
+#[derive(Clone, Copy, Debug)]
+pub struct Lease<'a> {
+    /// The instance.
+    pub owner: &'a str,
+    /// How long without a batch.
+    pub lease_ms: i64,
+    /// The process's clock; it counts only where the database has none of its own.
+    pub process_now: Moment,
+}
+
+/// Takes the partition where it is free, the owner's own, or its lease has run out by the
+/// database's clock; commits a new epoch. `None` where another owner's lease holds.
 ///
 /// # Errors
 /// [`StoreError`] where the engine refuses or the row is damaged.
 pub async fn claim(
     tx: &mut Tx,
     key: &PartitionKey,
-    owner: &str,
-    now: Moment,
-    lease_ms: i64,
+    lease: Lease<'_>,
 ) -> Result<Option<Claim>, StoreError> {
-    let row = sqlx::query(
-        "update position set owner = $1, epoch = epoch + 1, lease_until = $2 \
-         where topic = $3 and partition = $4 \
-           and (owner is null or owner = $1 or lease_until <= $5) \
-         returning epoch, batch, next_offset, received_at, chain_head",
-    )
-    .bind(owner)
-    .bind(now.plus_ms(lease_ms).ms())
+    let now = Engine::of(tx).now_sql("$1");
+    let row = sqlx::query(AssertSqlSafe(format!(
+        "update position set owner = $2, epoch = epoch + 1, lease_until = {now} + $3 \
+         where topic = $4 and partition = $5 \
+           and (owner is null or owner = $2 or lease_until <= {now}) \
+         returning epoch, batch, next_offset, received_at, chain_head"
+    )))
+    .bind(lease.process_now.ms())
+    .bind(lease.owner)
+    .bind(lease.lease_ms)
     .bind(&key.topic)
     .bind(i64::from(key.partition))
-    .bind(now.ms())
     .fetch_optional(&mut **tx)
     .await?;
     let Some(row) = row else { return Ok(None) };
@@ -122,16 +132,44 @@ pub async fn swap(
     tx: &mut Tx,
     key: &PartitionKey,
     claim: &Claim,
-    lease_until: Moment,
+    lease: Lease<'_>,
 ) -> Result<bool, StoreError> {
-    let done = sqlx::query(
-        "update position set batch = batch + 1, lease_until = $1 \
-         where topic = $2 and partition = $3 and batch = $4 and epoch = $5",
-    )
-    .bind(lease_until.ms())
+    let now = Engine::of(tx).now_sql("$1");
+    let done = sqlx::query(AssertSqlSafe(format!(
+        "update position set batch = batch + 1, lease_until = {now} + $2 \
+         where topic = $3 and partition = $4 and batch = $5 and epoch = $6"
+    )))
+    .bind(lease.process_now.ms())
+    .bind(lease.lease_ms)
     .bind(&key.topic)
     .bind(i64::from(key.partition))
     .bind(int(claim.batch))
+    .bind(int(claim.epoch))
+    .execute(&mut **tx)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Keeps the lease while a long step goes on without a batch. `false` where the partition has
+/// another owner by now.
+///
+/// # Errors
+/// [`StoreError::Sql`] where the engine refuses.
+pub async fn renew(
+    tx: &mut Tx,
+    key: &PartitionKey,
+    claim: &Claim,
+    lease: Lease<'_>,
+) -> Result<bool, StoreError> {
+    let now = Engine::of(tx).now_sql("$1");
+    let done = sqlx::query(AssertSqlSafe(format!(
+        "update position set lease_until = {now} + $2 \
+         where topic = $3 and partition = $4 and epoch = $5"
+    )))
+    .bind(lease.process_now.ms())
+    .bind(lease.lease_ms)
+    .bind(&key.topic)
+    .bind(i64::from(key.partition))
     .bind(int(claim.epoch))
     .execute(&mut **tx)
     .await?;
@@ -264,8 +302,13 @@ pub async fn partitions_of(tx: &mut Tx, topic: &str) -> Result<u32, StoreError> 
 /// # Errors
 /// [`StoreError::Sql`] where the engine refuses.
 pub async fn past(tx: &mut Tx, cut_at: Moment) -> Result<Option<PartitionKey>, StoreError> {
-    // The write that changes nothing takes the row locks in the order of the key.
-    sqlx::query("update position set lease_until = lease_until").execute(&mut **tx).await?;
+    // SQLite's one writer needs no lock; elsewhere the rows are locked in the order of their key,
+    // and what is read below is what the batches before have committed.
+    let lock = match Engine::of(tx) {
+        Engine::Sqlite => "select 1 as one from position limit 0",
+        Engine::Postgres => "select 1 as one from position order by topic, partition for update",
+    };
+    sqlx::query(lock).fetch_all(&mut **tx).await?;
     let row = sqlx::query(
         "select topic, partition from position where received_at >= $1 \
          order by topic, partition limit 1",

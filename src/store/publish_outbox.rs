@@ -1,7 +1,8 @@
 //! Events other than orders that wait to be published.
 
-use sqlx::{QueryBuilder, Row};
+use sqlx::Row;
 
+use super::bulk::Bulk;
 use super::{StoreError, Tx, int, uint};
 
 /// Rows that one statement writes.
@@ -46,16 +47,18 @@ pub async fn put(tx: &mut Tx, events: &[Outgoing]) -> Result<(), StoreError> {
         let Some(first) = run.first() else { continue };
         let mut seq = next_seq(tx, first.topic).await?;
         for part in run.chunks(ROWS_MAX) {
-            let mut query = QueryBuilder::new(
-                "insert into publish_outbox (topic, seq, event_id, key, record, datum) ",
+            let mut query = Bulk::new(
+                "insert into publish_outbox (topic, seq, event_id, key, record, datum) values ",
             );
-            query.push_values(part.iter().zip(seq..), |mut row, (event, seq)| {
-                row.push_bind(event.topic)
-                    .push_bind(int(seq))
-                    .push_bind(event.event_id.clone())
-                    .push_bind(event.key.clone())
-                    .push_bind(event.record)
-                    .push_bind(event.datum.clone());
+            query.rows(part.iter().zip(seq..), |(event, seq)| {
+                [
+                    event.topic.into(),
+                    int(seq).into(),
+                    event.event_id.as_str().into(),
+                    event.key.as_str().into(),
+                    event.record.into(),
+                    event.datum.as_slice().into(),
+                ]
             });
             query.build().execute(&mut **tx).await?;
             seq += u64::try_from(part.len()).unwrap_or(0);

@@ -6,11 +6,11 @@
 //! back. A claim that dies with its process ends by itself.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
+use sqlx::Row;
 use sqlx::any::AnyRow;
-use sqlx::{AssertSqlSafe, Row};
 
+use super::bulk::Bulk;
 use super::{StoreError, Tx};
 use crate::domain::ids::{DestinationId, EventId};
 use crate::domain::time::Moment;
@@ -198,16 +198,11 @@ pub async fn claim(
 ) -> Result<Vec<String>, StoreError> {
     let mut claimed = Vec::with_capacity(lowest.len());
     for ids in lowest.chunks(IDS_MAX) {
-        let sql = format!(
-            "update outbox set next_try_at = $1 where next_try_at <= $2 \
-             and state in ('owed', 'unknown') and id in ({}) returning id",
-            placeholders(3, ids.len())
-        );
-        let mut query = sqlx::query(AssertSqlSafe(sql)).bind(until.ms()).bind(now.ms());
-        for id in ids {
-            query = query.bind(*id);
-        }
-        for row in query.fetch_all(&mut **tx).await? {
+        let mut query = Bulk::new("update outbox set next_try_at = ");
+        query.bind(until.ms()).push(" where next_try_at <= ").bind(now.ms());
+        query.push(" and state in ('owed', 'unknown') and id in (");
+        query.list(ids.iter().copied()).push(") returning id");
+        for row in query.build().fetch_all(&mut **tx).await? {
             claimed.push(row.try_get("id")?);
         }
     }
@@ -240,20 +235,13 @@ pub async fn settle(tx: &mut Tx, settled: &[Settled], now: Moment) -> Result<(),
     }
     for ((state, answer, next_try_at), ids) in alike {
         for ids in ids.chunks(IDS_MAX) {
-            let sql = format!(
-                "update outbox set state = $1, answer = $2, next_try_at = $3, answered_at = $4, \
-                 attempts = attempts + 1 where state in ('owed', 'unknown') and id in ({})",
-                placeholders(5, ids.len())
-            );
-            let mut query = sqlx::query(AssertSqlSafe(sql))
-                .bind(state.code())
-                .bind(answer)
-                .bind(next_try_at.ms())
-                .bind(now.ms());
-            for id in ids {
-                query = query.bind(*id);
-            }
-            query.execute(&mut **tx).await?;
+            let mut query = Bulk::new("update outbox set state = ");
+            query.bind(state.code()).push(", answer = ").bind(answer);
+            query.push(", next_try_at = ").bind(next_try_at.ms());
+            query.push(", answered_at = ").bind(now.ms());
+            query.push(", attempts = attempts + 1 where state in ('owed', 'unknown') and id in (");
+            query.list(ids.iter().copied()).push(")");
+            query.build().execute(&mut **tx).await?;
         }
     }
     Ok(())
@@ -265,29 +253,12 @@ pub async fn settle(tx: &mut Tx, settled: &[Settled], now: Moment) -> Result<(),
 /// [`StoreError`] where the engine refuses.
 pub async fn give_back(tx: &mut Tx, lowest: &[EventId], now: Moment) -> Result<(), StoreError> {
     for ids in lowest.chunks(IDS_MAX) {
-        let sql = format!(
-            "update outbox set next_try_at = $1 where state in ('owed', 'unknown') \
-             and id in ({})",
-            placeholders(2, ids.len())
-        );
-        let mut query = sqlx::query(AssertSqlSafe(sql)).bind(now.ms());
-        for id in ids {
-            query = query.bind(id.as_str());
-        }
-        query.execute(&mut **tx).await?;
+        let mut query = Bulk::new("update outbox set next_try_at = ");
+        query.bind(now.ms()).push(" where state in ('owed', 'unknown') and id in (");
+        query.list(ids.iter().map(EventId::as_str)).push(")");
+        query.build().execute(&mut **tx).await?;
     }
     Ok(())
-}
-
-/// `$first, $first+1, …`
-fn placeholders(first: usize, count: usize) -> String {
-    let mut text = String::with_capacity(count * 6);
-    for number in first..first + count {
-        let comma = if number == first { "" } else { ", " };
-        // Writing to a String cannot fail.
-        write!(text, "{comma}${number}").unwrap_or_default();
-    }
-    text
 }
 
 pub(super) fn natural(row: &AnyRow, column: &'static str) -> Result<u64, StoreError> {

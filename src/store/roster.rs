@@ -3,8 +3,9 @@
 
 use std::collections::HashMap;
 
-use sqlx::{QueryBuilder, Row};
+use sqlx::Row;
 
+use super::bulk::Bulk;
 use super::{StoreError, Tx, column};
 use crate::domain::ids::{EventId, PersonToken, PlatformId, WorkerToken};
 use crate::domain::time::Day;
@@ -44,13 +45,9 @@ pub async fn persons_of(
 ) -> Result<HashMap<WorkerToken, PersonToken>, StoreError> {
     let mut persons = HashMap::with_capacity(workers.len());
     for chunk in workers.chunks(ROWS_A_STATEMENT) {
-        let mut query = QueryBuilder::new("select worker, person from roster where platform = ");
-        query.push_bind(platform.as_str()).push(" and worker in (");
-        let mut tokens = query.separated(", ");
-        for worker in chunk {
-            tokens.push_bind(worker.0.cast_signed());
-        }
-        query.push(")");
+        let mut query = Bulk::new("select worker, person from roster where platform = ");
+        query.bind(platform.as_str()).push(" and worker in (");
+        query.list(chunk.iter().map(|worker| worker.0.cast_signed())).push(")");
         for row in query.build().fetch_all(&mut **tx).await? {
             let worker = WorkerToken(row.try_get::<i64, _>("worker")?.cast_unsigned());
             let person = PersonToken(row.try_get::<i64, _>("person")?.cast_unsigned());
@@ -87,19 +84,21 @@ pub async fn tokens_of(
 /// [`StoreError::Sql`] where the engine refuses, also where one is enrolled already.
 pub async fn put_all(tx: &mut Tx, riders: &[SealedRider<'_>]) -> Result<(), StoreError> {
     for chunk in riders.chunks(ROWS_A_STATEMENT) {
-        let mut query = QueryBuilder::new(
+        let mut query = Bulk::new(
             "insert into roster \
-             (platform, worker, person, rider, name, identity_no, from_day, event_id) ",
+             (platform, worker, person, rider, name, identity_no, from_day, event_id) values ",
         );
-        query.push_values(chunk, |mut row, rider| {
-            row.push_bind(rider.platform.as_str())
-                .push_bind(rider.worker.0.cast_signed())
-                .push_bind(rider.person.0.cast_signed())
-                .push_bind(rider.rider.as_slice())
-                .push_bind(rider.name.as_slice())
-                .push_bind(rider.identity_no.as_slice())
-                .push_bind(i64::from(rider.from.epoch_days()))
-                .push_bind(rider.event_id.as_str());
+        query.rows(chunk, |rider| {
+            [
+                rider.platform.as_str().into(),
+                rider.worker.0.cast_signed().into(),
+                rider.person.0.cast_signed().into(),
+                rider.rider.as_slice().into(),
+                rider.name.as_slice().into(),
+                rider.identity_no.as_slice().into(),
+                i64::from(rider.from.epoch_days()).into(),
+                rider.event_id.as_str().into(),
+            ]
         });
         query.build().execute(&mut **tx).await?;
     }

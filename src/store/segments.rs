@@ -285,7 +285,7 @@ pub async fn beginnings(
     bytes_max: usize,
 ) -> Result<Vec<Vec<u8>>, StoreError> {
     let rows = sqlx::query(
-        "select substr(bytes, 1, $5) as beginning from segment \
+        "select substr(bytes, 1, cast($5 as integer)) as beginning from segment \
          where topic = $1 and partition = $2 and day = $3 and kind = $4 \
          order by first_ordinal, batch",
     )

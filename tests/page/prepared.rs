@@ -163,17 +163,20 @@ async fn messages(tx: &mut Tx) {
         ("treasury-bank", "statements", 188, 3, 0),
         ("tax", "acks", 11, 0, 0),
     ];
+    let mut sums = outcomes::Sums::default();
     for (connector, feed, applied, duplicate, ignored) in rows {
         let held = if feed == "orders" { hold(tx, connector).await } else { 0 };
         let received = applied + duplicate + held + ignored;
         let tally = Tally { received, applied, duplicate, held, ignored, handoff: 0 };
         let key = (FeedId::new(feed).unwrap(), july().first_day());
         let connector = ConnectorId::new(connector).unwrap();
-        outcomes::add(tx, &connector, &BTreeMap::from([(key, tally)])).await.unwrap();
+        sums.add(&connector, &BTreeMap::from([(key, tally)]));
     }
+    sums.write(tx).await.unwrap();
     positions::register_topic(tx, "raw.meituan", "meituan", 1).await.unwrap();
     let key = PartitionKey { topic: "raw.meituan".to_owned(), partition: 0 };
-    let claim = positions::claim(tx, &key, "test", end(), 0).await.unwrap().unwrap();
+    let lease = positions::Lease { owner: "test", lease_ms: 0, process_now: end() };
+    let claim = positions::claim(tx, &key, lease).await.unwrap().unwrap();
     let after = positions::Claim { next_offset: 7_200_200, received_at: end(), ..claim };
     positions::advance(tx, &key, &after).await.unwrap();
 }

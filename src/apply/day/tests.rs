@@ -14,6 +14,8 @@ use crate::orders::segment::{SegmentHead, encode};
 use crate::policy::Policy;
 use crate::store::scratch::Scratch;
 
+crate::store::scratch::on_each_engine!(what_riders_did_is_found_without_reading_other_chunks,);
+
 const HEAD: SegmentHead = SegmentHead { manifest_version: 1, batch: 1 };
 /// Two and a half chunks of 8,192.
 const ORDERS: u64 = 20_000;
@@ -117,7 +119,6 @@ fn by_id(orders: Vec<Order>) -> BTreeMap<String, String> {
     orders.into_iter().map(named).collect()
 }
 
-#[tokio::test]
 async fn what_riders_did_is_found_without_reading_other_chunks() {
     let scratch = Scratch::open().await;
     let mut tx = scratch.database.begin().await.unwrap();

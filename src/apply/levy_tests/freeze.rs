@@ -2,7 +2,19 @@
 
 use super::*;
 
-#[tokio::test]
+crate::store::scratch::on_each_engine!(
+    a_frozen_figure_is_issued_once_and_adjusted_by_differences,
+    a_back_dated_rate_is_booked_in_the_period_it_belongs_to,
+    a_day_without_a_statement_blocks_its_line_until_it_is_accepted,
+    a_correction_across_the_cut_leaves_the_frozen_figure_alone,
+    a_stream_beside_a_statement_basis_is_not_assessed,
+    a_period_without_orders_is_issued_at_zero_and_posts_nothing,
+    commands_out_of_order_are_refused,
+    orders_counted_on_a_day_without_a_rate_stop_the_issue,
+    the_first_cut_stands_and_batches_read_it,
+    orders_in_a_county_without_a_unit_stop_the_issue_and_are_never_left_out,
+);
+
 async fn a_frozen_figure_is_issued_once_and_adjusted_by_differences() {
     let hub = Fixture::new().await;
     let cut = july(31).plus(11).start();
@@ -56,7 +68,6 @@ async fn a_frozen_figure_is_issued_once_and_adjusted_by_differences() {
     assert_eq!(all[&riders()].by_rate, [(Rate::from_li(70).unwrap(), figure)].into());
 }
 
-#[tokio::test]
 async fn a_back_dated_rate_is_booked_in_the_period_it_belongs_to() {
     let mut hub = Fixture::new().await;
     hub.add_orders(&riders(), &[(1_000, false)]).await;
@@ -73,7 +84,6 @@ async fn a_back_dated_rate_is_booked_in_the_period_it_belongs_to() {
     assert_eq!(hub.adjust(&riders(), july(31).plus(9).start()).await, None);
 }
 
-#[tokio::test]
 async fn a_day_without_a_statement_blocks_its_line_until_it_is_accepted() {
     let hub = Fixture::new().await;
     let at = july(31).plus(2).start();
@@ -124,7 +134,6 @@ async fn a_day_without_a_statement_blocks_its_line_until_it_is_accepted() {
     assert_eq!(adjusted.posting.unwrap().amount.get(), 54);
 }
 
-#[tokio::test]
 async fn a_correction_across_the_cut_leaves_the_frozen_figure_alone() {
     let hub = Fixture::new().await;
     let cut = july(2).end();
@@ -140,7 +149,6 @@ async fn a_correction_across_the_cut_leaves_the_frozen_figure_alone() {
     assert_eq!(hub.adjust(&vans(), cut).await.unwrap().posting.unwrap().amount.get(), -54);
 }
 
-#[tokio::test]
 async fn a_stream_beside_a_statement_basis_is_not_assessed() {
     let hub = Fixture::new().await;
     hub.add_orders(&vans(), &[(500, false)]).await;
@@ -151,7 +159,6 @@ async fn a_stream_beside_a_statement_basis_is_not_assessed() {
     assert_eq!((issued.figure.orders, issued.figure.amount.get()), (10, 180));
 }
 
-#[tokio::test]
 async fn a_period_without_orders_is_issued_at_zero_and_posts_nothing() {
     let hub = Fixture::new().await;
     hub.freeze(july(31).end()).await;
@@ -162,7 +169,6 @@ async fn a_period_without_orders_is_issued_at_zero_and_posts_nothing() {
     assert_eq!((adjusted.revision, adjusted.figure.amount.get()), (2, 7));
 }
 
-#[tokio::test]
 async fn commands_out_of_order_are_refused() {
     let hub = Fixture::new().await;
     let mut tx = hub.begin().await;
@@ -176,7 +182,6 @@ async fn commands_out_of_order_are_refused() {
     assert!(matches!(unissued, Err(FreezeError::NotIssued { .. })), "{unissued:?}");
 }
 
-#[tokio::test]
 async fn orders_counted_on_a_day_without_a_rate_stop_the_issue() {
     let mut hub = Fixture::new().await;
     hub.add_orders(&riders(), &[(1, false)]).await;
@@ -197,7 +202,6 @@ async fn orders_counted_on_a_day_without_a_rate_stop_the_issue() {
     assert!(matches!(refused, Err(FreezeError::Levy(found)) if found == expected));
 }
 
-#[tokio::test]
 async fn the_first_cut_stands_and_batches_read_it() {
     let hub = Fixture::new().await;
     let cut = july(9).start();
@@ -215,7 +219,6 @@ async fn the_first_cut_stands_and_batches_read_it() {
     assert!(periods.iter().all(|(_, frozen)| frozen.cut_at == cut && !frozen.issued));
 }
 
-#[tokio::test]
 async fn orders_in_a_county_without_a_unit_stop_the_issue_and_are_never_left_out() {
     let mut hub = Fixture::new().await;
     hub.add_orders(&riders(), &[(1, false)]).await;

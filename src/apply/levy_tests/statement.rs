@@ -2,7 +2,13 @@
 
 use super::*;
 
-#[tokio::test]
+crate::store::scratch::on_each_engine!(
+    the_highest_revision_replaces_the_whole_day,
+    a_statement_that_cannot_be_applied_changes_nothing,
+    what_is_out_of_scope_is_applied_and_not_counted,
+    a_registration_stands_once_and_never_changes_silently,
+);
+
 async fn the_highest_revision_replaces_the_whole_day() {
     let hub = Fixture::new().await;
     let (day, next) = (july(2), july(3).start());
@@ -24,7 +30,6 @@ async fn the_highest_revision_replaces_the_whole_day() {
     assert_eq!(hub.stated(day, Extent::Whole).await, [(150_102, 90), (150_781, 5)]);
 }
 
-#[tokio::test]
 async fn a_statement_that_cannot_be_applied_changes_nothing() {
     let hub = Fixture::new().await;
     let at = july(3).start();
@@ -39,7 +44,6 @@ async fn a_statement_that_cannot_be_applied_changes_nothing() {
     assert_eq!(hub.state(&totals(july(2), 1, &[(150_102, 1)]), at).await, applied());
 }
 
-#[tokio::test]
 async fn what_is_out_of_scope_is_applied_and_not_counted() {
     let hub = Fixture::new().await;
     let before = july(1).plus(-1);
@@ -51,7 +55,6 @@ async fn what_is_out_of_scope_is_applied_and_not_counted() {
     assert_eq!(hub.stated(july(1), Extent::Whole).await, [(150_102, 2)]);
 }
 
-#[tokio::test]
 async fn a_registration_stands_once_and_never_changes_silently() {
     let hub = Fixture::new().await;
     let registration = Registration {

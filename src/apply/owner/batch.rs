@@ -1,7 +1,6 @@
 //! One batch of the log, or of handoff: normalize, resolve against memory, write everything in
 //! one transaction, and only then remember it.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
@@ -9,7 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::domain::event::{Event, Fact};
 use crate::domain::hold::HoldReason;
 use crate::domain::ids::FeedId;
-use crate::domain::time::{Day, Moment};
+use crate::domain::time::Moment;
 use crate::log::{Batch, BatchRecord};
 use crate::orders::columns::RawMessage;
 use crate::orders::effects::{Effects, Fate, Incoming};
@@ -19,7 +18,7 @@ use crate::orders::resolve::{Context, FirstEvents, Unread, probably_needed, reso
 use crate::orders::segment;
 use crate::orders::shard::Shard;
 use crate::store::held::{hold, which};
-use crate::store::outcomes::{Tallies, Tally, add};
+use crate::store::outcomes::{Sums, Tallies, Tally};
 use crate::store::publish_outbox::Outgoing;
 use crate::store::{Tx, publish_outbox, segments};
 
@@ -43,6 +42,14 @@ pub(super) struct Work {
     /// (from partition, batch) of the handoff that this is.
     handoff: Option<(u32, u64)>,
     progress: Progress,
+}
+
+/// What became of a batch's messages, as far as it is known.
+struct Became {
+    /// Of each message.
+    fates: Vec<Fate>,
+    held: Vec<(usize, HoldReason)>,
+    sums: Sums,
 }
 
 /// What a batch does to the order book, and the bytes that say so.
@@ -220,17 +227,22 @@ impl Owner {
             tx.rollback().await?;
             return Ok(Step::Waits);
         }
-        let mut fates = vec![Fate::Held; work.origins.len()];
-        let mut held = work.held.clone();
-        held.append(&mut effects.held);
+        self.lock_days_of(&mut tx, &work.events, &effects, work.progress.received_at).await?;
+        let mut became = Became {
+            fates: vec![Fate::Held; work.origins.len()],
+            held: work.held.clone(),
+            sums: Sums::default(),
+        };
+        became.held.append(&mut effects.held);
         let orders = effects.fates.iter().copied();
         let ignored = work.ignored.iter().map(|index| (*index, Fate::Ignored));
         let again = again.duplicates.iter().map(|index| (*index, Fate::Duplicate));
         for (index, fate) in orders.chain(ignored).chain(again) {
-            set(&mut fates, index, fate);
+            set(&mut became.fates, index, fate);
         }
-        let outgoing = self.apply_events(&mut tx, work, &mut held, &mut fates).await?;
+        let outgoing = self.apply_events(&mut tx, work, &mut became).await?;
         publish_outbox::put(&mut tx, &outgoing).await?;
+        let Became { mut fates, held, mut sums } = became;
         self.hold(&mut tx, work, held, &mut fates).await?;
         if let Some((from, batch)) = work.handoff {
             segments::delete_handoff(&mut tx, &self.key, from, batch).await?;
@@ -238,10 +250,10 @@ impl Owner {
         let mut hasher = Sha256::new();
         self.write_effects(&mut tx, &effects, encoded, &mut hasher).await?;
         self.revise_sealed_days(&mut tx, &effects, work.progress.received_at).await?;
-        let tallies = tallies(work, &fates);
-        add(&mut tx, &self.connector, &tallies).await?;
         let outcomes = encode_fates(&fates)?;
         let finished = self.progress_row(&mut tx, &work.progress, outcomes, hasher).await?;
+        sums.add(&self.connector, &tallies(work, &fates));
+        sums.write(&mut tx).await?;
         if tx.commit().await.is_err() {
             return Ok(Step::Lost);
         }
@@ -255,31 +267,13 @@ impl Owner {
         Ok(Step::Worked(u64::try_from(work.origins.len()).unwrap_or(u64::MAX)))
     }
 
-    /// A count of a day that is sealed already may still move, when an open order turns out to
-    /// have been accepted earlier: the day's snapshot is then revised.
-    async fn revise_sealed_days(
-        &self,
-        tx: &mut Tx,
-        effects: &Effects,
-        at: Moment,
-    ) -> Result<(), EngineError> {
-        let (Some(shard), Some(platform)) = (&self.shard, &self.platform) else { return Ok(()) };
-        let days: BTreeSet<Day> = effects.counts.keys().map(|cell| cell.place.day).collect();
-        for day in days.into_iter().filter(|day| !shard.is_open(*day, at)) {
-            let policy = &self.engine.policy;
-            snapshot::after_seal(tx, policy, (platform, &self.key), day, at, false).await?;
-        }
-        Ok(())
-    }
-
     /// Applies what is no order event, but for what lies held already; neighbouring roster lines
     /// together.
     async fn apply_events(
         &self,
         tx: &mut Tx,
         work: &Work,
-        held: &mut Vec<(usize, HoldReason)>,
-        fates: &mut [Fate],
+        became: &mut Became,
     ) -> Result<Vec<Outgoing>, EngineError> {
         let mut outgoing = Vec::new();
         if work.events.is_empty() {
@@ -298,14 +292,14 @@ impl Owner {
             }
             let own = digests.get(index).copied().unwrap_or_default();
             if lying.contains(&own) {
-                set(fates, *index, Fate::Duplicate);
+                set(&mut became.fates, *index, Fate::Duplicate);
                 continue;
             }
             if let Fact::Enrolment(_) = &event.fact {
                 roster.push((*index, &**event));
                 continue;
             }
-            outgoing.extend(self.enrol(tx, std::mem::take(&mut roster), held, fates).await?);
+            outgoing.extend(self.enrol(tx, std::mem::take(&mut roster), became).await?);
             let outcome = event::apply_event(tx, self.engine.scope(), event).await?;
             if let Outcome::Applied { .. } = outcome {
                 snapshot::after_event(tx, self.engine.scope(), event).await?;
@@ -317,13 +311,11 @@ impl Owner {
                     canonical::publish(tx, &self.engine, event).await?;
                 }
             }
-            let fate = self.settle(tx, outcome, held, *index).await?;
-            if fate == Fate::Held {
+            if self.settle(tx, outcome, became, *index).await? == Fate::Held {
                 lying.insert(own);
             }
-            set(fates, *index, fate);
         }
-        outgoing.extend(self.enrol(tx, roster, held, fates).await?);
+        outgoing.extend(self.enrol(tx, roster, became).await?);
         Ok(outgoing)
     }
 
@@ -332,8 +324,7 @@ impl Owner {
         &self,
         tx: &mut Tx,
         roster: Vec<(usize, &Event)>,
-        held: &mut Vec<(usize, HoldReason)>,
-        fates: &mut [Fate],
+        became: &mut Became,
     ) -> Result<Vec<Outgoing>, EngineError> {
         let lines = roster.iter().filter_map(|(_, event)| {
             let Fact::Enrolment(line) = &event.fact else { return None };
@@ -346,8 +337,7 @@ impl Owner {
             if let Outcome::Applied { .. } = outcome {
                 outgoing.extend(canonical::outgoing(&self.engine, event));
             }
-            let fate = self.settle(tx, outcome, held, index).await?;
-            set(fates, index, fate);
+            self.settle(tx, outcome, became, index).await?;
         }
         Ok(outgoing)
     }
@@ -357,20 +347,22 @@ impl Owner {
         &self,
         tx: &mut Tx,
         outcome: Outcome,
-        held: &mut Vec<(usize, HoldReason)>,
+        became: &mut Became,
         index: usize,
     ) -> Result<Fate, EngineError> {
-        match outcome {
+        let fate = match outcome {
             Outcome::Applied { releases } => {
-                release::release(tx, &self.engine, self.engine.scope(), releases).await?;
-                Ok(Fate::Applied)
+                release::release(tx, &self.engine, releases, &mut became.sums).await?;
+                Fate::Applied
             }
-            Outcome::Duplicate => Ok(Fate::Duplicate),
+            Outcome::Duplicate => Fate::Duplicate,
             Outcome::Held(reason) => {
-                held.push((index, reason));
-                Ok(Fate::Held)
+                became.held.push((index, reason));
+                Fate::Held
             }
-        }
+        };
+        set(&mut became.fates, index, fate);
+        Ok(fate)
     }
 
     /// Writes held messages; those that are held already are duplicates.

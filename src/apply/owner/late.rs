@@ -18,7 +18,7 @@ use crate::orders::segment::decode;
 use crate::orders::shard::Phase;
 use crate::store::Tx;
 use crate::store::held::hold;
-use crate::store::outcomes::{Tallies, add};
+use crate::store::outcomes::{Sums, Tallies};
 use crate::store::segments::{self, SegmentKind, StoredSegment};
 
 use super::batch::tally_fate;
@@ -97,36 +97,44 @@ impl Owner {
     }
 
     async fn write_late(&mut self, late: Late) -> Result<Step, EngineError> {
+        // All that takes long is done before the transaction begins.
+        let effects = self.resolve_late(late.sealed, late.located);
+        let Ok(mut on_open) = self.resolve_on_open(&late.open, &late.firsts) else {
+            return Ok(Step::Lost);
+        };
+        let changed = not_applied(&mut on_open, &late.open);
+        let encoded = encode_effects(self.head(), self.claim.received_at.day(), &on_open)?;
+        let cuts = self.cuts.clone();
         let Some(mut tx) = self.begin().await? else { return Ok(Step::Lost) };
+        if cuts != self.cuts {
+            // Frozen meanwhile: what belongs before the cut is worked out again.
+            tx.rollback().await?;
+            return Ok(Step::Lost);
+        }
         let mut hasher = Sha256::default();
         let mut tallies = Tallies::new();
         for segment in &late.stored {
             segments::delete(&mut tx, &self.key, segment).await?;
         }
-        let effects = self.resolve_late(late.sealed, late.located);
         let days = self.write_late_rows(&mut tx, &effects, &mut hasher).await?;
-        let effects_days: Vec<Day> = effects.counts.keys().map(|cell| cell.place.day).collect();
+        let counted = effects.counts.keys().map(|cell| cell.place.day);
+        let counted: BTreeSet<Day> = counted.chain(days.keys().copied()).collect();
+        self.lock_days(&mut tx, counted.clone()).await?;
         self.reclassify(&mut tx, effects.reclassified, &mut tallies).await?;
-        // The cuts may have changed since the dry run; what is unread then makes us start again.
-        let Ok(mut on_open) = self.resolve_on_open(&late.open, &late.firsts) else {
-            tx.rollback().await?;
-            return Ok(Step::Lost);
-        };
-        let changed = not_applied(&mut on_open, &late.open);
         self.reclassify(&mut tx, changed, &mut tallies).await?;
-        let encoded = encode_effects(self.head(), self.claim.received_at.day(), &on_open)?;
         self.write_effects(&mut tx, &on_open, encoded, &mut hasher).await?;
-        add(&mut tx, &self.connector, &tallies).await?;
         if let Some(platform) = &self.platform {
             let policy = &self.engine.policy;
             let at = self.claim.received_at;
-            let counted = effects_days.into_iter().chain(days.keys().copied());
-            for day in counted.collect::<BTreeSet<Day>>() {
+            for day in counted {
                 let of = (platform, &self.key);
                 snapshot::after_seal(&mut tx, policy, of, day, at, late.is_command).await?;
             }
         }
         let after = self.progress_row(&mut tx, &self.still("late"), Vec::new(), hasher).await?;
+        let mut sums = Sums::default();
+        sums.add(&self.connector, &tallies);
+        sums.write(&mut tx).await?;
         if tx.commit().await.is_err() {
             return Ok(Step::Lost);
         }

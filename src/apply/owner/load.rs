@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::domain::time::Day;
+use crate::domain::time::{Day, Moment};
 use crate::orders::columns::Columns;
 use crate::orders::resolve::FirstEvents;
 use crate::orders::segment::decode;
 use crate::orders::shard::{Phase, Shard, ShardSettings};
+use crate::store::positions::renew;
 use crate::store::segments::{self, SegmentKind};
 use crate::store::{StoreError, Tx};
 
@@ -15,6 +16,7 @@ use crate::apply::engine::EngineError;
 
 impl Owner {
     pub(super) async fn load(&mut self, settings: ShardSettings) -> Result<(), EngineError> {
+        let mut kept_at = (self.engine.clock)();
         let mut tx = self.engine.db.snapshot().await?;
         let stored = segments::days(&mut tx, &self.key).await?;
         let mut days = Vec::with_capacity(stored.len());
@@ -30,6 +32,7 @@ impl Owner {
         let mut shard = Shard::new(settings, days);
         for day in open {
             self.load_day(&mut tx, &mut shard, day).await?;
+            self.keep_lease(&mut kept_at).await?;
         }
         for segment in segments::of_kind(&mut tx, &self.key, SegmentKind::Early, None).await? {
             let (_, rows) = decode(&segment.bytes)?;
@@ -39,7 +42,22 @@ impl Owner {
         self.late_waiting = !late.is_empty();
         self.shard = Some(Arc::new(shard));
         self.load_held(&mut tx).await?;
+        self.read_cuts(&mut tx).await?;
         tx.commit().await?;
+        Ok(())
+    }
+
+    /// Keeps the lease while the days are read. Who has lost it meanwhile finds out at its first
+    /// batch.
+    async fn keep_lease(&self, kept_at: &mut Moment) -> Result<(), EngineError> {
+        let lease = self.engine.lease();
+        if lease.process_now.since_ms(*kept_at) < lease.lease_ms / 3 {
+            return Ok(());
+        }
+        let mut tx = self.engine.db.begin().await?;
+        renew(&mut tx, &self.key, &self.claim, lease).await?;
+        tx.commit().await?;
+        *kept_at = lease.process_now;
         Ok(())
     }
 

@@ -12,6 +12,7 @@ mod late;
 mod load;
 mod merge;
 mod records;
+mod sealed_days;
 #[cfg(test)]
 mod tests;
 mod trace;
@@ -84,8 +85,7 @@ impl Owner {
         let resolution_ms = manifest.feeds().iter().filter(|feed| feed.makes_orders());
         let resolution_ms = resolution_ms.map(|feed| feed.resolution_ms()).max().unwrap_or(1);
         let mut tx = engine.db.begin().await?;
-        let now = (engine.clock)();
-        let claimed = claim(&mut tx, &key, &engine.owner, now, engine.settings.lease_ms).await?;
+        let claimed = claim(&mut tx, &key, engine.lease()).await?;
         tx.commit().await?;
         let Some(claimed) = claimed else { return Ok(None) };
         let mut owner = Self {
@@ -237,16 +237,20 @@ impl Owner {
     /// where the swap is lost.
     async fn begin(&mut self) -> Result<Option<Tx>, EngineError> {
         let mut tx = self.engine.db.begin().await?;
-        let lease_until = (self.engine.clock)().plus_ms(self.engine.settings.lease_ms);
-        if !swap(&mut tx, &self.key, &self.claim, lease_until).await? {
+        if !swap(&mut tx, &self.key, &self.claim, self.engine.lease()).await? {
             tx.rollback().await?;
             return Ok(None);
         }
+        self.read_cuts(&mut tx).await?;
+        Ok(Some(tx))
+    }
+
+    async fn read_cuts(&mut self, tx: &mut Tx) -> Result<(), EngineError> {
         if let Some(platform) = &self.platform {
-            let cuts = levy::cuts(&mut tx, platform).await?;
+            let cuts = levy::cuts(tx, platform).await?;
             let cuts = cuts.into_iter().map(|cut| ((cut.line, cut.month), cut.cut_at));
             self.cuts = cuts.collect();
         }
-        Ok(Some(tx))
+        Ok(())
     }
 }

@@ -1,10 +1,9 @@
 //! What the tests of this folder share: a hub of cases and money, and short ways to say facts.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
-use sqlx::Row;
+use sqlx::{AssertSqlSafe, Row};
 
 use crate::apply::event::apply_event;
 use crate::apply::{Outcome, Scope};
@@ -22,14 +21,13 @@ use crate::domain::personal::Personal;
 use crate::domain::time::{Day, Moment, Month};
 use crate::policy::Policy;
 use crate::store::cipher::{FieldCipher, KeyId};
-use crate::store::{Database, Tx, cases, ledger, suspects};
-
-static FOLDERS: AtomicU32 = AtomicU32::new(0);
+use crate::store::scratch::Scratch;
+use crate::store::{Database, Engine, Tx, cases, ledger, suspects};
 
 pub(super) struct Bench {
     pub(super) database: Database,
     pub(super) rules: Rules,
-    folder: PathBuf,
+    _scratch: Scratch,
 }
 
 /// What applying looks at besides the database.
@@ -44,16 +42,13 @@ pub(super) struct Held(pub(super) Vec<(Fact, Option<String>)>);
 
 impl Bench {
     pub(super) async fn new() -> Self {
-        let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
-        let name = format!("zhibao-cases-{}-{number}", std::process::id());
-        let folder = std::env::temp_dir().join(name);
-        let database = Database::open(&folder).await.unwrap();
+        let scratch = Scratch::open().await;
         let policy = Path::new(env!("CARGO_MANIFEST_DIR")).join("policy");
         let rules = Rules {
             policy: Policy::load(&policy).unwrap(),
             cipher: FieldCipher::new([(KeyId(7), [7; 32])]).unwrap(),
         };
-        Self { database, rules, folder }
+        Self { database: scratch.database.clone(), rules, _scratch: scratch }
     }
 
     /// Applies a fact in a committed transaction of its own.
@@ -79,7 +74,6 @@ impl Bench {
 
     pub(super) async fn close(self) {
         self.database.close().await;
-        std::fs::remove_dir_all(&self.folder).unwrap();
     }
 }
 
@@ -136,10 +130,11 @@ pub(super) async fn open_suspects(tx: &mut Tx) -> Vec<(String, String)> {
 
 /// All entries of the cash book as text, in order of posting.
 pub(super) async fn cash_text(tx: &mut Tx) -> String {
-    let rows = sqlx::query(
+    let place = written_order(tx);
+    let rows = sqlx::query(AssertSqlSafe(format!(
         "select e.id, e.links, p.account, p.amount_fen from entry e \
-         join posting p on p.entry_id = e.id where e.book = 'cash' order by e.rowid, p.line_no",
-    )
+         join posting p on p.entry_id = e.id where e.book = 'cash' order by e.{place}, p.line_no",
+    )))
     .fetch_all(&mut **tx)
     .await
     .unwrap();
@@ -159,8 +154,17 @@ pub(super) async fn cash_text(tx: &mut Tx) -> String {
     text
 }
 
+/// The column that has rows that were never changed in the order in which they were written.
+fn written_order(tx: &Tx) -> &'static str {
+    match Engine::of(tx) {
+        Engine::Sqlite => "rowid",
+        Engine::Postgres => "ctid",
+    }
+}
+
 pub(super) async fn owed(tx: &mut Tx) -> Vec<String> {
-    let rows = sqlx::query("select id from outbox order by rowid").fetch_all(&mut **tx).await;
+    let sql = format!("select id from outbox order by {}", written_order(tx));
+    let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&mut **tx).await;
     rows.unwrap().iter().map(|row| row.get("id")).collect()
 }
 

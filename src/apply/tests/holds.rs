@@ -7,6 +7,16 @@ use super::bench::{
 use crate::apply::Outcome;
 use crate::domain::event::{BankOutcome, CaseFact, DecisionFunction, Fact};
 
+crate::store::scratch::on_each_engine!(
+    every_event_of_an_unknown_case_waits_for_its_filing,
+    an_event_without_its_predecessor_is_out_of_order,
+    the_same_decision_again_is_a_duplicate_and_another_content_is_held,
+    an_instruction_is_one_cases_own,
+    only_the_competent_body_decides_and_only_by_a_document,
+    what_waited_is_applied_in_its_order_when_the_filing_comes,
+    a_proposal_moves_nothing_and_owes_nothing,
+);
+
 /// Says a fact and gives the code of the reason that it is held for, or `applied`, `duplicate`.
 async fn code(bench: &Bench, fact: Fact) -> &'static str {
     match bench.say(fact).await {
@@ -26,7 +36,6 @@ fn confirmation_by(body: &str) -> Fact {
     case("C1", CaseFact::Confirmation { decision, confirmed: true, situation })
 }
 
-#[tokio::test]
 async fn every_event_of_an_unknown_case_waits_for_its_filing() {
     let bench = Bench::new().await;
     for fact in [
@@ -45,7 +54,6 @@ async fn every_event_of_an_unknown_case_waits_for_its_filing() {
     bench.close().await;
 }
 
-#[tokio::test]
 async fn an_event_without_its_predecessor_is_out_of_order() {
     let bench = Bench::new().await;
     let benefit = || benefit("C1", 1, "PI1", &[("medical", 1)]);
@@ -63,7 +71,6 @@ async fn an_event_without_its_predecessor_is_out_of_order() {
     bench.close().await;
 }
 
-#[tokio::test]
 async fn the_same_decision_again_is_a_duplicate_and_another_content_is_held() {
     let bench = Bench::new().await;
     bench.say_all([filed("C1"), applied("C1"), confirmation("C1", 1, true)]).await;
@@ -96,7 +103,6 @@ async fn the_same_decision_again_is_a_duplicate_and_another_content_is_held() {
     bench.close().await;
 }
 
-#[tokio::test]
 async fn an_instruction_is_one_cases_own() {
     let bench = Bench::new().await;
     for id in ["C1", "C2"] {
@@ -108,7 +114,6 @@ async fn an_instruction_is_one_cases_own() {
     bench.close().await;
 }
 
-#[tokio::test]
 async fn only_the_competent_body_decides_and_only_by_a_document() {
     let bench = Bench::new().await;
     bench.say_all([filed("C1"), applied("C1")]).await;
@@ -125,7 +130,6 @@ async fn only_the_competent_body_decides_and_only_by_a_document() {
     bench.close().await;
 }
 
-#[tokio::test]
 async fn what_waited_is_applied_in_its_order_when_the_filing_comes() {
     let bench = Bench::new().await;
     let mut tx = bench.tx().await;
@@ -147,7 +151,6 @@ async fn what_waited_is_applied_in_its_order_when_the_filing_comes() {
     bench.close().await;
 }
 
-#[tokio::test]
 async fn a_proposal_moves_nothing_and_owes_nothing() {
     let bench = Bench::new().await;
     bench.say_all([filed("C1"), applied("C1"), proposed("confirmed"), proposed("refused")]).await;

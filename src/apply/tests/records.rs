@@ -11,7 +11,11 @@ use crate::ledger::entry::EntryError;
 use crate::levy::MemoPosting;
 use crate::store::{case_evidence, cases};
 
-#[tokio::test]
+crate::store::scratch::on_each_engine!(
+    a_case_wants_evidence_until_it_is_put_and_again_when_its_orders_change,
+    an_assessed_levy_and_its_adjustment_are_posted_once_each,
+);
+
 async fn a_case_wants_evidence_until_it_is_put_and_again_when_its_orders_change() {
     let bench = Bench::new().await;
     bench.say_all([filed("C1"), filed("C2"), applied("C2")]).await;
@@ -44,7 +48,6 @@ async fn a_case_wants_evidence_until_it_is_put_and_again_when_its_orders_change(
     bench.close().await;
 }
 
-#[tokio::test]
 async fn an_assessed_levy_and_its_adjustment_are_posted_once_each() {
     let bench = Bench::new().await;
     let mut tx = bench.tx().await;

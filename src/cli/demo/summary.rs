@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
-use sqlx::Row;
+use sqlx::{AssertSqlSafe, Row};
 
 use super::run::Outcome;
 use crate::cli::CliError;
@@ -155,10 +155,11 @@ fn is_nothing(value: &Value) -> bool {
 pub(super) async fn bytes_per_order(hub: &Hub) -> Result<f64, CliError> {
     let mut tx = hub.database().snapshot().await?;
     let failed = |error: sqlx::Error| StoreError::from(error);
-    let row = sqlx::query(
-        "select cast(sum(pgsize) as bigint) as bytes from dbstat where aggregate = true \
-         and name in ('segment', 'order_count', 'position', 'batch', 'order_day', 'outcome_sum')",
-    )
+    let sizes = hub.database().engine().sizes_of_tables();
+    let row = sqlx::query(AssertSqlSafe(format!(
+        "select cast(coalesce(sum(bytes), 0) as bigint) as bytes from ({sizes}) as sizes \
+         where name in ('segment', 'order_count', 'position', 'batch', 'order_day', 'outcome_sum')"
+    )))
     .fetch_one(&mut *tx)
     .await
     .map_err(failed)?;

@@ -3,7 +3,8 @@
 use super::*;
 use crate::forward::acks::{AckError, AckPoller};
 
-#[tokio::test]
+crate::store::scratch::on_each_engine!(pages_follow_each_other_by_cursor_until_nothing_is_new,);
+
 async fn pages_follow_each_other_by_cursor_until_nothing_is_new() {
     let bench = Bench::new().await;
     let misbehaviour = Misbehaviour {

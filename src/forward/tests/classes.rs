@@ -3,6 +3,14 @@
 use super::*;
 use crate::forward::answer::{self, Answer, HttpAnswer, Reply};
 
+crate::store::scratch::on_each_engine!(
+    a_lower_revision_is_delivered_as_superseded,
+    what_the_contract_does_not_have_is_never_sent,
+    garbage_for_an_answer_is_asked_about,
+    a_dropped_connection_after_taking_leaves_exactly_one_record,
+    an_answer_after_the_time_limit_is_asked_about,
+);
+
 fn http(status: u16, body: &str) -> HttpAnswer {
     HttpAnswer { status, retry_after_s: None, body: body.as_bytes().to_vec() }
 }
@@ -93,7 +101,6 @@ fn asking_by_id_believes_only_the_typed_absence() {
     assert_eq!(answer::of_query("a", &http(200, taken)), Answer::Delivered { superseded: false });
 }
 
-#[tokio::test]
 async fn a_lower_revision_is_delivered_as_superseded() {
     let bench = Bench::new().await;
     let platform = simulator(Counterparty::NationalPlatform, Misbehaviour::default(), 1).await;
@@ -108,7 +115,6 @@ async fn a_lower_revision_is_delivered_as_superseded() {
     bench.close().await;
 }
 
-#[tokio::test]
 async fn what_the_contract_does_not_have_is_never_sent() {
     let bench = Bench::new().await;
     let tax_office = simulator(Counterparty::Tax, Misbehaviour::default(), 1).await;
@@ -135,19 +141,16 @@ async fn what_the_contract_does_not_have_is_never_sent() {
     bench.close().await;
 }
 
-#[tokio::test]
 async fn garbage_for_an_answer_is_asked_about() {
     let misbehaviour = Misbehaviour { garbage_percent: 100, ..Misbehaviour::default() };
     taken_but_not_answered(misbehaviour).await;
 }
 
-#[tokio::test]
 async fn a_dropped_connection_after_taking_leaves_exactly_one_record() {
     let misbehaviour = Misbehaviour { drop_after_accept_percent: 100, ..Misbehaviour::default() };
     taken_but_not_answered(misbehaviour).await;
 }
 
-#[tokio::test]
 async fn an_answer_after_the_time_limit_is_asked_about() {
     let misbehaviour =
         Misbehaviour { slow_percent: 100, slow_ms: 60_000, ..Misbehaviour::default() };

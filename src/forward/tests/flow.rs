@@ -2,7 +2,17 @@
 
 use super::*;
 
-#[tokio::test]
+crate::store::scratch::on_each_engine!(
+    everything_owed_is_delivered_once_and_in_order,
+    a_refusal_stops_an_ordered_key_and_no_other,
+    behind_a_refusal_lost_answers_are_asked_for_and_nothing_is_sent,
+    a_refusal_inside_a_request_stops_the_rest_of_its_key,
+    a_destination_that_is_down_costs_outbox_rows_and_nothing_else,
+    an_open_breaker_probes_with_one_record,
+    a_claimed_key_is_left_alone_until_the_claim_ends,
+    a_run_until_idle_ends_though_a_record_is_put_off_for_ever,
+);
+
 async fn everything_owed_is_delivered_once_and_in_order() {
     let bench = Bench::new().await;
     let platform = simulator(Counterparty::NationalPlatform, Misbehaviour::default(), 1).await;
@@ -28,7 +38,6 @@ async fn everything_owed_is_delivered_once_and_in_order() {
     bench.close().await;
 }
 
-#[tokio::test]
 async fn a_refusal_stops_an_ordered_key_and_no_other() {
     let bench = Bench::new().await;
     let misbehaviour = Misbehaviour { refuse_percent: 100, ..Misbehaviour::default() };
@@ -57,7 +66,6 @@ async fn a_refusal_stops_an_ordered_key_and_no_other() {
 
 /// Sent together, the answers lost: the first is refused when it is asked for, and what became of
 /// the second must not stay open, nor may it be sent.
-#[tokio::test]
 async fn behind_a_refusal_lost_answers_are_asked_for_and_nothing_is_sent() {
     let bench = Bench::new().await;
     let misbehaviour = Misbehaviour { refuse_percent: 100, ..Misbehaviour::default() };
@@ -89,7 +97,6 @@ async fn behind_a_refusal_lost_answers_are_asked_for_and_nothing_is_sent() {
     bench.close().await;
 }
 
-#[tokio::test]
 async fn a_refusal_inside_a_request_stops_the_rest_of_its_key() {
     // About half of the records are refused; seeds until both ends of the key were seen.
     let bench = Bench::new().await;
@@ -123,7 +130,6 @@ async fn a_refusal_inside_a_request_stops_the_rest_of_its_key() {
     bench.close().await;
 }
 
-#[tokio::test]
 async fn a_destination_that_is_down_costs_outbox_rows_and_nothing_else() {
     let bench = Bench::new().await;
     let contract = &tax::CONTRACT;
@@ -152,7 +158,6 @@ async fn a_destination_that_is_down_costs_outbox_rows_and_nothing_else() {
     bench.close().await;
 }
 
-#[tokio::test]
 async fn an_open_breaker_probes_with_one_record() {
     let bench = Bench::new().await;
     let contract = &tax::CONTRACT;
@@ -171,8 +176,10 @@ async fn an_open_breaker_probes_with_one_record() {
 
     use sqlx::Row;
     let mut tx = bench.db.snapshot().await.unwrap();
-    let row =
-        sqlx::query("select sum(attempts) as tries from outbox").fetch_one(&mut *tx).await.unwrap();
+    let row = sqlx::query("select cast(sum(attempts) as bigint) as tries from outbox")
+        .fetch_one(&mut *tx)
+        .await
+        .unwrap();
     // One full request of a hundred, then three probes of one record each.
     assert_eq!(row.get::<i64, _>("tries"), 100 + 3);
     assert_eq!(office.requests(), 4);
@@ -180,7 +187,6 @@ async fn an_open_breaker_probes_with_one_record() {
     bench.close().await;
 }
 
-#[tokio::test]
 async fn a_claimed_key_is_left_alone_until_the_claim_ends() {
     let bench = Bench::new().await;
     let office = simulator(Counterparty::Tax, Misbehaviour::default(), 1).await;
@@ -214,7 +220,6 @@ async fn a_claimed_key_is_left_alone_until_the_claim_ends() {
     bench.close().await;
 }
 
-#[tokio::test]
 async fn a_run_until_idle_ends_though_a_record_is_put_off_for_ever() {
     let bench = Bench::new().await;
     let misbehaviour = Misbehaviour { later_percent: 100, ..Misbehaviour::default() };

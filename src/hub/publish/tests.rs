@@ -54,6 +54,7 @@ impl Folder {
         let settings = HubSettings {
             retention: Retention::default(),
             data: self.0.join(name),
+            database: None,
             connectors: root.join("connectors"),
             policy: root.join("policy"),
             apply,

@@ -15,6 +15,14 @@ use crate::policy::{Basis, Policy};
 use crate::store::StoreError;
 use crate::store::scratch::Scratch;
 
+crate::store::scratch::on_each_engine!(
+    changes_of_one_key_are_summed_over_partitions_and_batches,
+    what_comes_after_the_cut_is_no_part_of_the_frozen_figure,
+    a_frozen_sum_below_zero_is_an_error_of_ours,
+    more_rows_than_one_statement_takes_agree_with_a_naive_sum,
+    units_count_the_basis_in_force_and_the_difference_is_shown,
+);
+
 fn policy() -> Policy {
     Policy::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("policy")).unwrap()
 }
@@ -55,7 +63,6 @@ async fn of_meituan(scratch: &Scratch, extent: Extent) -> Vec<(i32, u32, i64)> {
     rows.into_iter().map(plain).collect()
 }
 
-#[tokio::test]
 async fn changes_of_one_key_are_summed_over_partitions_and_batches() {
     let scratch = Scratch::open().await;
     let other = CountDelta { partition: 3, ..delta(150_102, 0, 4) };
@@ -65,7 +72,6 @@ async fn changes_of_one_key_are_summed_over_partitions_and_batches() {
     assert_eq!(of_meituan(&scratch, Extent::Whole).await, [(0, 150_102, 10), (2, 150_103, 1)]);
 }
 
-#[tokio::test]
 async fn what_comes_after_the_cut_is_no_part_of_the_frozen_figure() {
     let scratch = Scratch::open().await;
     let late = CountDelta { after_cut: true, ..delta(150_102, 0, -2) };
@@ -76,17 +82,19 @@ async fn what_comes_after_the_cut_is_no_part_of_the_frozen_figure() {
     assert_eq!(of_meituan(&scratch, Extent::Whole).await, whole);
 }
 
-#[tokio::test]
-async fn a_negative_sum_is_an_error_of_ours() {
+async fn a_frozen_sum_below_zero_is_an_error_of_ours() {
     let scratch = Scratch::open().await;
-    add(&scratch, &[delta(150_102, 0, 1), CountDelta { partition: 1, ..delta(150_102, 0, -2) }])
-        .await;
+    let later = CountDelta { after_cut: true, ..delta(150_102, 0, 3) };
+    add(&scratch, &[delta(150_102, 0, -2), later]).await;
+    assert_eq!(of_meituan(&scratch, Extent::Whole).await, [(0, 150_102, 1)]);
     let mut tx = scratch.database.snapshot().await.unwrap();
-    let found = counts_between(&mut tx, first_day()..first_day().plus(1)).await;
+    let (platform, line) = (PlatformId::new("meituan"), LineCode::new("instant_delivery"));
+    let days = first_day()..first_day().plus(1);
+    let line = (&platform.unwrap(), &line.unwrap());
+    let found = counts_of_line(&mut tx, line, days, Extent::Frozen).await;
     assert!(matches!(found, Err(StoreError::Damaged { what: "order_count", .. })), "{found:?}");
 }
 
-#[tokio::test]
 async fn more_rows_than_one_statement_takes_agree_with_a_naive_sum() {
     let scratch = Scratch::open().await;
     let counties: Vec<u32> = policy().counties().iter().map(|row| row.code.get()).collect();
@@ -111,7 +119,6 @@ async fn more_rows_than_one_statement_takes_agree_with_a_naive_sum() {
     assert_eq!(of_meituan(&scratch, Extent::Whole).await, naive);
 }
 
-#[tokio::test]
 async fn units_count_the_basis_in_force_and_the_difference_is_shown() {
     let scratch = Scratch::open().await;
     let statement = |row| CountDelta { basis: Basis::Statement, ..row };

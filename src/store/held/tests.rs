@@ -4,7 +4,14 @@ use sha2::{Digest, Sha256};
 use sqlx::Row;
 
 use super::*;
+use crate::store::Engine;
 use crate::store::scratch::Scratch;
+
+crate::store::scratch::on_each_engine!(
+    messages_of_one_batch_share_a_blob_and_go_with_it,
+    nothing_new_writes_no_blob_and_of_equal_ones_the_first_is_new,
+    a_beginning_finds_exactly_its_messages,
+);
 
 fn connector() -> ConnectorId {
     ConnectorId::new("meituan").unwrap()
@@ -33,7 +40,6 @@ async fn blobs(tx: &mut Tx) -> (i64, i64) {
     (row.get("blobs"), row.get("bytes"))
 }
 
-#[tokio::test]
 async fn messages_of_one_batch_share_a_blob_and_go_with_it() {
     let scratch = Scratch::open().await;
     let mut tx = scratch.database.begin().await.unwrap();
@@ -65,7 +71,6 @@ async fn messages_of_one_batch_share_a_blob_and_go_with_it() {
     tx.rollback().await.unwrap();
 }
 
-#[tokio::test]
 async fn nothing_new_writes_no_blob_and_of_equal_ones_the_first_is_new() {
     let scratch = Scratch::open().await;
     let mut tx = scratch.database.begin().await.unwrap();
@@ -79,7 +84,6 @@ async fn nothing_new_writes_no_blob_and_of_equal_ones_the_first_is_new() {
     tx.rollback().await.unwrap();
 }
 
-#[tokio::test]
 async fn a_beginning_finds_exactly_its_messages() {
     let scratch = Scratch::open().await;
     let mut tx = scratch.database.begin().await.unwrap();
@@ -92,9 +96,11 @@ async fn a_beginning_finds_exactly_its_messages() {
     (first[0], last[0]) = (0x10, 0x1f);
     let found = between(&mut tx, &first, &last).await.unwrap();
     assert_eq!(found.iter().map(|held| held.digest[0]).collect::<Vec<_>>(), [0x10, 0x11, 0x1f]);
-    // No scan: the engine reads the range of the key.
-    let sql = "explain query plan select * from held where digest between x'10' and x'1f'";
-    let plan: String = sqlx::query(sql).fetch_one(&mut *tx).await.unwrap().get("detail");
-    assert!(plan.contains("SEARCH"), "{plan}");
+    // No scan: the engine reads the range of the key. (A server chooses by the table's size.)
+    if scratch.database.engine() == Engine::Sqlite {
+        let sql = "explain query plan select * from held where digest between x'10' and x'1f'";
+        let plan: String = sqlx::query(sql).fetch_one(&mut *tx).await.unwrap().get("detail");
+        assert!(plan.contains("SEARCH"), "{plan}");
+    }
     tx.rollback().await.unwrap();
 }

@@ -23,7 +23,7 @@ pub(super) struct Bench {
     pub(super) engine: Arc<Engine>,
     topic: String,
     partitions: u32,
-    _scratch: Scratch,
+    pub(super) scratch: Scratch,
 }
 
 /// An order message of 美团 and where in time it stands.
@@ -92,7 +92,7 @@ impl Bench {
             clock: Arc::new(|| july(1, 0)),
             settings,
         };
-        Self { engine: Arc::new(engine), topic, partitions, _scratch: scratch }
+        Self { engine: Arc::new(engine), topic, partitions, scratch }
     }
 
     /// The partition that an order belongs to.
@@ -115,9 +115,33 @@ impl Bench {
     }
 
     pub(super) async fn owner(&self, partition: u32) -> Owner {
+        self.owner_in(&self.engine, partition).await
+    }
+
+    /// The owner of a partition in another instance.
+    pub(super) async fn owner_in(&self, engine: &Arc<Engine>, partition: u32) -> Owner {
         let key = PartitionKey { topic: self.topic.clone(), partition };
-        let engine = Arc::clone(&self.engine);
-        Owner::claim(engine, key, self.partitions).await.unwrap().expect("a free partition")
+        let claimed = Owner::claim(Arc::clone(engine), key, self.partitions).await;
+        claimed.unwrap().expect("a free partition")
+    }
+
+    /// Another instance on the same log and database.
+    pub(super) fn beside(&self, owner: &str) -> Arc<Engine> {
+        let own = &self.engine;
+        Arc::new(Engine {
+            db: own.db.clone(),
+            log: Arc::clone(&own.log),
+            connectors: Arc::clone(&own.connectors),
+            policy: Arc::clone(&own.policy),
+            versions: own.versions.clone(),
+            manifest_version: own.manifest_version,
+            tokens: Arc::clone(&own.tokens),
+            cipher: Arc::clone(&own.cipher),
+            fingerprint_key: own.fingerprint_key,
+            owner: owner.to_owned(),
+            clock: Arc::clone(&own.clock),
+            settings: own.settings,
+        })
     }
 
     /// What became of all messages.

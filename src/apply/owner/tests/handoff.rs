@@ -5,6 +5,11 @@ use crate::apply::engine::ApplySettings;
 use crate::apply::owner::{Owner, Step};
 use crate::store::outcomes::Tally;
 
+crate::store::scratch::on_each_engine!(
+    a_batch_waits_while_its_target_has_too_much_waiting_and_goes_on_when_it_is_drained,
+    two_that_wait_for_one_another_both_come_to_their_end,
+);
+
 const ORDERS_EACH: u64 = 60;
 const WAITING: &str = "select cast(count(*) as bigint) as n from handoff";
 
@@ -29,7 +34,6 @@ const fn read(owner: &Owner) -> u64 {
     owner.progress().0
 }
 
-#[tokio::test]
 async fn a_batch_waits_while_its_target_has_too_much_waiting_and_goes_on_when_it_is_drained() {
     let bench = crossed(0).await;
     let (mut one, mut two) = (bench.owner(0).await, bench.owner(1).await);
@@ -47,7 +51,6 @@ async fn a_batch_waits_while_its_target_has_too_much_waiting_and_goes_on_when_it
     assert!(read(&one) > first);
 }
 
-#[tokio::test]
 async fn two_that_wait_for_one_another_both_come_to_their_end() {
     for handoff_bytes_max in [0, 1_000, 64 << 20] {
         let bench = crossed(handoff_bytes_max).await;

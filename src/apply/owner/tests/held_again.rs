@@ -8,6 +8,17 @@ use crate::apply::engine::Engine;
 use crate::store::held;
 use crate::store::outcomes::Tally;
 
+crate::store::scratch::on_each_engine!(
+    a_message_held_for_its_time_stays_held_when_it_comes_again_later,
+    both_may_come_in_one_batch,
+    the_second_may_lie_in_another_partition,
+    what_was_taken_out_may_come_again,
+    manifests_that_read_it_otherwise_still_find_it,
+    a_held_conflict_stays_one_within_its_batch,
+    a_held_conflict_stays_one_whatever_its_order_has_learnt_since,
+    what_is_no_order_stays_held_too,
+);
+
 /// What an hour after its arrival is lawful: an acceptance ten minutes ahead of it.
 fn ahead(id: &str) -> Vec<u8> {
     accepted(id, 7, july(2, 610)).bytes()
@@ -17,7 +28,6 @@ fn tally(received: i64, applied: i64, duplicate: i64, held: i64) -> Tally {
     Tally { received, applied, duplicate, held, ..Tally::default() }
 }
 
-#[tokio::test]
 async fn a_message_held_for_its_time_stays_held_when_it_comes_again_later() {
     let bench = Bench::new("meituan", 1).await;
     let mut owner = bench.owner(0).await;
@@ -44,7 +54,6 @@ async fn a_message_held_for_its_time_stays_held_when_it_comes_again_later() {
     assert_eq!(bench.tally().await, tally(6, 1, 4, 1));
 }
 
-#[tokio::test]
 async fn both_may_come_in_one_batch() {
     let bench = Bench::new("meituan", 1).await;
     bench.append((0, "orders"), july(2, 600), &[ahead("1"), ahead("2")]).await;
@@ -54,7 +63,6 @@ async fn both_may_come_in_one_batch() {
     assert_eq!(bench.held().await, [("time.future".to_owned(), 0), ("time.future".to_owned(), 1)]);
 }
 
-#[tokio::test]
 async fn the_second_may_lie_in_another_partition() {
     let bench = Bench::new("meituan", 2).await;
     let id = (0..9).map(|n| n.to_string()).find(|id| bench.home(id) == 1).unwrap();
@@ -71,7 +79,6 @@ async fn the_second_may_lie_in_another_partition() {
     assert_eq!(bench.counted().await, 0);
 }
 
-#[tokio::test]
 async fn what_was_taken_out_may_come_again() {
     let bench = Bench::new("meituan", 1).await;
     let mut owner = bench.owner(0).await;
@@ -87,7 +94,6 @@ async fn what_was_taken_out_may_come_again() {
     assert_eq!(bench.counted().await, 1);
 }
 
-#[tokio::test]
 async fn manifests_that_read_it_otherwise_still_find_it() {
     let mut bench = Bench::new("meituan", 1).await;
     bench.append((0, "orders"), july(2, 600), &[ahead("1")]).await;
@@ -103,7 +109,6 @@ async fn manifests_that_read_it_otherwise_still_find_it() {
     assert_eq!(bench.tally().await, tally(2, 0, 1, 1));
 }
 
-#[tokio::test]
 async fn a_held_conflict_stays_one_within_its_batch() {
     let bench = Bench::new("meituan", 1).await;
     let other = accepted("1", 7, july(2, 630)).bytes();
@@ -116,7 +121,6 @@ async fn a_held_conflict_stays_one_within_its_batch() {
 
 /// Another rider 30 hours before the acceptance is none of this order's; after one 20 hours before
 /// it, he would be. What lies held stays so, within a batch and over several.
-#[tokio::test]
 async fn a_held_conflict_stays_one_whatever_its_order_has_learnt_since() {
     let values = [
         accepted("1", 7, july(3, 600)).bytes(),
@@ -140,7 +144,6 @@ async fn a_held_conflict_stays_one_whatever_its_order_has_learnt_since() {
     }
 }
 
-#[tokio::test]
 async fn what_is_no_order_stays_held_too() {
     let declared = |number: u32| {
         format!(

@@ -4,6 +4,10 @@ use super::bench::{Bench, accepted, july, work};
 use crate::domain::time::Day;
 use crate::store::positions::done_with;
 
+crate::store::scratch::on_each_engine!(
+    messages_stay_until_they_are_applied_and_their_day_is_sealed,
+);
+
 async fn bound(bench: &Bench) -> u64 {
     let mut tx = bench.engine.db.snapshot().await.unwrap();
     let bounds = done_with(&mut tx).await.unwrap();
@@ -11,7 +15,6 @@ async fn bound(bench: &Bench) -> u64 {
     bounds[0].1
 }
 
-#[tokio::test]
 async fn messages_stay_until_they_are_applied_and_their_day_is_sealed() {
     let bench = Bench::new("meituan", 1).await;
     let mut owner = bench.owner(0).await;

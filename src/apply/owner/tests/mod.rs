@@ -1,6 +1,7 @@
 //! One owner, or a few, against a real database and the log in memory.
 
 mod bench;
+mod beside;
 mod handoff;
 mod held_again;
 mod log_bound;

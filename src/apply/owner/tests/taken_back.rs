@@ -10,6 +10,11 @@ use crate::domain::time::Day;
 use crate::store::outcomes::Tally;
 use crate::store::positions::PartitionKey;
 
+crate::store::scratch::on_each_engine!(
+    a_message_that_was_held_is_not_taken_for_the_orders_first,
+    what_waited_for_the_second_order_is_looked_at_again_too,
+);
+
 /// X is an order of 2 July, which is sealed; `second` comes for X on 6 July, one batch a message,
 /// behind another order of that day; then 6 July is sealed and the late run has its turn.
 async fn told(second: &[Order<'_>]) -> Bench {
@@ -46,7 +51,6 @@ async fn kinds(bench: &Bench) -> u8 {
     orders[0].kinds()
 }
 
-#[tokio::test]
 async fn a_message_that_was_held_is_not_taken_for_the_orders_first() {
     let at = july(6, 600);
     let wrong_county = Order { county: 150_999, ..accepted("X", 7, at) };
@@ -64,7 +68,6 @@ async fn a_message_that_was_held_is_not_taken_for_the_orders_first() {
     assert_eq!(bench.counted().await, 4);
 }
 
-#[tokio::test]
 async fn what_waited_for_the_second_order_is_looked_at_again_too() {
     let completed =
         Order { status: 40, accepted_at: None, at: july(6, 640), ..accepted("X", 7, july(6, 600)) };

@@ -1,0 +1,8 @@
+//! What the database itself guarantees, on each engine; and what transactions beside one another
+//! do to each other on PostgreSQL.
+
+mod constraints;
+mod leases;
+mod order;
+mod roles;
+mod settings;
