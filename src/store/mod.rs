@@ -12,6 +12,7 @@ mod column;
 pub mod counts;
 pub mod engine;
 pub mod held;
+pub mod intake_marks;
 pub mod ledger;
 pub mod levy;
 pub mod locks;
