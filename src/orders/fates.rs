@@ -1,9 +1,9 @@
-//! What became of each message of a batch, as bytes: a letter a message, compressed.
+//! What became of each message of a batch, as bytes: a letter a position of the log, compressed.
 
 use super::bits::{CodecError, Reader, put_block, take_block};
 use super::effects::Fate;
 
-/// Writes the fates of a batch's messages, in order.
+/// Writes the fates of a batch's positions, in order.
 ///
 /// # Errors
 /// An I/O error of the compressor.
@@ -25,7 +25,8 @@ pub fn decode_fates(bytes: &[u8]) -> Result<Vec<Fate>, CodecError> {
     let letters = take_block(&mut Reader::new(bytes))?;
     let fate = |letter: u8| {
         let found = Fate::ALL.into_iter().find(|fate| fate.letter() == letter);
-        let error = CodecError { what: "fate", expected: "A, D, H, I or W", found: letter.into() };
+        let error =
+            CodecError { what: "fate", expected: "A, D, H, I, W or -", found: letter.into() };
         found.ok_or(error)
     };
     letters.into_iter().map(fate).collect()
@@ -39,7 +40,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn fates_come_back(places in proptest::collection::vec(0usize..5, 0..400)) {
+        fn fates_come_back(places in proptest::collection::vec(0usize..6, 0..400)) {
             let fates: Vec<Fate> = places.into_iter().map(|place| Fate::ALL[place]).collect();
             prop_assert_eq!(decode_fates(&encode_fates(&fates).unwrap()), Ok(fates));
         }
