@@ -23,6 +23,8 @@ use crate::forward::settings::Settings;
 
 /// How long a record that another process appended may lie before it is seen.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long is waited at most before brokers that are away are asked again.
+const LOOK_EVERY_MAX: Duration = Duration::from_secs(30);
 /// Between two looks at a counterparty's acknowledgements.
 const ACKS_EVERY: Duration = Duration::from_secs(2);
 
@@ -90,17 +92,30 @@ impl Hub {
         let progress = Arc::new(AtomicU64::new(0));
         let mut appended = self.appended.subscribe();
         let mut stopped = self.stop.subscribe();
+        let mut pause = LOOK_EVERY;
         while !*stopped.borrow() {
             appended.mark_unchanged();
-            self.process_until_idle(&progress).await?;
-            self.publish_until_idle().await?;
+            match self.work_until_idle(&progress).await {
+                Ok(()) => pause = LOOK_EVERY,
+                Err(error) if error.is_transient() => {
+                    tracing::warn!(pause_s = pause.as_secs(), "{error}; going on by itself");
+                    pause = LOOK_EVERY_MAX.min(2 * pause);
+                }
+                Err(error) => return Err(error),
+            }
             tokio::select! {
                 // Both senders live in the hub: the waits end with a new value alone.
                 _ = appended.changed() => {}
                 _ = stopped.wait_for(|stop| *stop) => {}
-                () = tokio::time::sleep(LOOK_EVERY) => {}
+                () = tokio::time::sleep(pause) => {}
             }
         }
+        Ok(())
+    }
+
+    async fn work_until_idle(&mut self, progress: &Arc<AtomicU64>) -> Result<(), HubError> {
+        self.process_until_idle(progress).await?;
+        self.publish_until_idle().await?;
         Ok(())
     }
 }
@@ -132,14 +147,14 @@ async fn acks(
     let mut is_silent = false;
     while !*stopped.borrow() {
         let from = (contract.destination, &settings);
-        match fetch_acks(engine, from, (engine.clock)()).await {
+        match fetch_acks(engine, from, None).await {
             Ok(lines) => {
                 is_silent = false;
                 if lines > 0 {
                     appended.send_replace(());
                 }
             }
-            Err(HubError::Acks(error)) => {
+            Err(error) if error.is_transient() => {
                 if !is_silent {
                     tracing::warn!(destination = contract.destination, "{error}");
                 }
