@@ -14,9 +14,11 @@ demo:
 	@scripts/setup build
 	cargo run --release -- demo $(DEMO_ARGS)
 
-# Everything: unit, property, golden, integration, house rules, documentation examples.
+# Everything: unit, property, golden, integration, house rules, documentation examples; against real
+# servers, which stay up until `scripts/services down`.
 test:
 	@scripts/setup test
+	scripts/services up
 	cargo test
 
 # The demonstration for several seeds; fails where the books of one differ from the truth.

@@ -20,8 +20,10 @@ pub(super) async fn run(folders: &Folders, demo: Demo) -> Result<ExitCode, CliEr
         Some(_) => folders.data.clone(),
     };
     empty(&data)?;
-    let settings = Folders { data: data.join("hub"), ..folders.clone() }.settings();
-    let hub = Hub::open(&settings).await?;
+    // The demonstration is the main job with nothing else installed.
+    let folders =
+        Folders { data: data.join("hub"), log: Some("embedded".to_owned()), ..folders.clone() };
+    let hub = Hub::open(&folders.settings()?).await?;
     let outcome = run::run(hub, &demo, &data).await?;
     let is_true = outcome.differences.is_empty();
     Ok(if is_true && outcome.status.closes() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

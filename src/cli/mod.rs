@@ -41,6 +41,8 @@ enum CliError {
     #[error(transparent)]
     Schema(#[from] crate::schema::gate::SchemaError),
     #[error(transparent)]
+    Kafka(#[from] crate::log::kafka::KafkaSettingsError),
+    #[error(transparent)]
     Simulator(#[from] crate::simulate::counterparties::SimulatorError),
     #[error("{path}: {source}")]
     File { path: String, source: std::io::Error },
@@ -111,14 +113,14 @@ async fn run(options: Options) -> Result<ExitCode, CliError> {
         Command::Freeze(asked) => operate::freeze(&folders, &asked).await,
         Command::Evidence(limits) => operate::evidence(&folders, limits).await,
         Command::Status => {
-            let hub = Hub::open(&folders.settings()).await?;
+            let hub = Hub::open(&folders.settings()?).await?;
             let mut tx = hub.database().snapshot().await?;
             let status = status(&mut tx).await?;
             print!("{}", text::render(&status));
             Ok(if status.closes() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Command::Export(asked) => {
-            let hub = Hub::open(&folders.settings()).await?;
+            let hub = Hub::open(&folders.settings()?).await?;
             let mut tx = hub.database().snapshot().await?;
             let books = export(&mut tx, hub.policy()).await?;
             write_json(&asked.out.join("export.json"), &books)?;
@@ -140,7 +142,9 @@ async fn run(options: Options) -> Result<ExitCode, CliError> {
 }
 
 async fn ingest(folders: &options::Folders, asked: options::Ingest) -> Result<ExitCode, CliError> {
-    let hub = Hub::open(&folders.settings()).await?;
+    let replay_clock = folders.replay_clock || asked.received_at.is_some();
+    let folders = options::Folders { replay_clock, ..folders.clone() };
+    let hub = Hub::open(&folders.settings()?).await?;
     let connector = ConnectorId::new(&asked.connector).map_err(|error| CliError::Argument {
         what: "--connector",
         expected: "a folder name",
@@ -148,8 +152,7 @@ async fn ingest(folders: &options::Folders, asked: options::Ingest) -> Result<Ex
     })?;
     for path in asked.paths {
         let live = hub.live_file(&connector, asked.feed.as_deref(), path)?;
-        let received_at = asked.received_at.map_or(live.received_at, Moment::from_ms);
-        let arrived = Arrived { received_at, ..live };
+        let arrived = Arrived { received_at: asked.received_at.map(Moment::from_ms), ..live };
         let line = progress::ingest(&hub, &arrived, asked.again).await?;
         println!("{line}");
     }
@@ -160,7 +163,7 @@ async fn held_command(
     folders: &options::Folders,
     command: HeldCommand,
 ) -> Result<ExitCode, CliError> {
-    let hub = Hub::open(&folders.settings()).await?;
+    let hub = Hub::open(&folders.settings()?).await?;
     match command {
         HeldCommand::List(asked) => {
             let mut tx = hub.database().snapshot().await?;

@@ -13,7 +13,8 @@ use crate::levy::LevyPeriod;
 
 /// Takes all files of a generated folder in, each with the append time of its arrival.
 pub(super) async fn replay(folders: &Folders, asked: &Replay) -> Result<ExitCode, CliError> {
-    let mut hub = Hub::open(&folders.settings()).await?;
+    let replaying = Folders { replay_clock: true, ..folders.clone() };
+    let mut hub = Hub::open(&replaying.settings()?).await?;
     let arrived = arrivals(&asked.folder).map_err(HubError::from)?;
     let count = arrived.len();
     if asked.process {
@@ -40,7 +41,7 @@ async fn take_in(hub: &Hub, arrived: &[Arrived], again: bool) -> Result<(), CliE
 
 /// Applies everything that is in the log.
 pub(super) async fn process(folders: &Folders, limits: Limits) -> Result<ExitCode, CliError> {
-    let mut hub = Hub::open(&folders.limited(limits)).await?;
+    let mut hub = Hub::open(&folders.limited(limits)?).await?;
     let messages = progress::process(&mut hub).await?;
     println!("{messages} messages");
     hub.close().await?;
@@ -49,7 +50,7 @@ pub(super) async fn process(folders: &Folders, limits: Limits) -> Result<ExitCod
 
 /// Seals every day up to the given one, and runs what that sets free.
 pub(super) async fn seal(folders: &Folders, asked: &Seal) -> Result<ExitCode, CliError> {
-    let mut hub = Hub::open(&folders.limited(asked.limits)).await?;
+    let mut hub = Hub::open(&folders.limited(asked.limits)?).await?;
     hub.seal_until(asked.until.0).await?;
     hub.process_until_idle(&Arc::new(AtomicU64::new(0))).await?;
     hub.close().await?;
@@ -58,7 +59,7 @@ pub(super) async fn seal(folders: &Folders, asked: &Seal) -> Result<ExitCode, Cl
 
 /// Publishes what is applied and not published yet.
 pub(super) async fn publish(folders: &Folders) -> Result<ExitCode, CliError> {
-    let hub = Hub::open(&folders.settings()).await?;
+    let hub = Hub::open(&folders.settings()?).await?;
     let published = hub.publish_until_idle().await?;
     for (topic, events) in &published {
         println!("{topic}: {events} events");
@@ -73,7 +74,7 @@ pub(super) async fn publish(folders: &Folders) -> Result<ExitCode, CliError> {
 /// Freezes a month with all that is applied now: accepts, with the operator's reason, days that
 /// have no statement, and issues every figure.
 pub(super) async fn freeze(folders: &Folders, asked: &Freeze) -> Result<ExitCode, CliError> {
-    let mut hub = Hub::open(&folders.limited(asked.limits)).await?;
+    let mut hub = Hub::open(&folders.limited(asked.limits)?).await?;
     let (month, reason) = (asked.month.0, asked.reason.as_str());
     // The first millisecond that no applied message has.
     let cut_at = hub.applied_until().await?.plus_ms(1);
@@ -93,7 +94,7 @@ pub(super) async fn freeze(folders: &Folders, asked: &Freeze) -> Result<ExitCode
 
 /// Looks for the orders that bear witness to each case that wants them.
 pub(super) async fn evidence(folders: &Folders, limits: Limits) -> Result<ExitCode, CliError> {
-    let mut hub = Hub::open(&folders.limited(limits)).await?;
+    let mut hub = Hub::open(&folders.limited(limits)?).await?;
     let as_of = hub.applied_until().await?.plus_ms(1);
     println!("{} cases", hub.attach_evidence(as_of).await?);
     hub.close().await?;
@@ -102,7 +103,7 @@ pub(super) async fn evidence(folders: &Folders, limits: Limits) -> Result<ExitCo
 
 /// Drops from the log what is applied and over the limits.
 pub(super) async fn trim(folders: &Folders, asked: &Trim) -> Result<ExitCode, CliError> {
-    let settings = folders.settings();
+    let settings = folders.settings()?;
     let mut retention = settings.retention;
     if let Some(hours) = asked.retention_hours {
         retention.log_retention_ms = i64::from(hours) * 3_600_000;

@@ -8,8 +8,9 @@ use clap::{Args, Parser, Subcommand};
 use crate::apply::engine::ApplySettings;
 use crate::domain::time::{Day, Month};
 use crate::forward::canonical::Limits as PublishLimits;
-use crate::hub::HubSettings;
+use crate::hub::{HubSettings, LogChoice};
 use crate::log::embedded::Retention;
+use crate::log::kafka::{KafkaClock, KafkaSettings, KafkaSettingsError};
 
 /// 职保: the integration hub of occupational-injury protection for gig workers.
 #[derive(Debug, Parser)]
@@ -40,6 +41,19 @@ pub(super) struct Folders {
     /// Canonical schemas and their released versions.
     #[arg(long, global = true, default_value = "schemas")]
     pub(super) schemas: PathBuf,
+    /// The log: `embedded`, or `kafka://host:port` with several hosts by commas; where it is not
+    /// named, the environment's ZHIBAO_KAFKA, else embedded.
+    #[arg(long, global = true)]
+    pub(super) log: Option<String>,
+    /// Properties of Kafka's clients, for security above all; where it is not named, the
+    /// environment's ZHIBAO_KAFKA_PROPERTIES. Secrets by file: `sasl.password.file = …`.
+    #[arg(long, global = true)]
+    pub(super) log_properties: Option<PathBuf>,
+    /// Take the append time from the senders, who must give it over HTTP in the header
+    /// zhibao-received-at (milliseconds since the epoch): for replays and tests, never beside live
+    /// messages. With Kafka every command on messages of a replay needs it.
+    #[arg(long, global = true)]
+    pub(super) replay_clock: bool,
     /// Keep nothing for the canonical topics, and publish nothing. Days sealed meanwhile are never
     /// published.
     #[arg(long, global = true)]
@@ -58,19 +72,20 @@ pub(super) struct Limits {
 }
 
 impl Folders {
-    pub(super) fn limited(&self, limits: Limits) -> HubSettings {
-        let mut settings = self.settings();
+    pub(super) fn limited(&self, limits: Limits) -> Result<HubSettings, KafkaSettingsError> {
+        let mut settings = self.settings()?;
         if let Some(bytes) = limits.batch_bytes.and_then(|bytes| usize::try_from(bytes).ok()) {
             settings.apply.batch_bytes_max = bytes;
         }
         if let Some(lease_ms) = limits.lease_ms {
             settings.apply.lease_ms = lease_ms;
         }
-        settings
+        Ok(settings)
     }
 
-    pub(super) fn settings(&self) -> HubSettings {
-        HubSettings {
+    pub(super) fn settings(&self) -> Result<HubSettings, KafkaSettingsError> {
+        Ok(HubSettings {
+            log: self.log_choice()?,
             data: self.data.clone(),
             database: self.database.clone(),
             connectors: self.connectors.clone(),
@@ -81,7 +96,22 @@ impl Folders {
             },
             retention: Retention::default(),
             canonical: PublishLimits::default(),
+        })
+    }
+
+    fn log_choice(&self) -> Result<LogChoice, KafkaSettingsError> {
+        let of_environment = || std::env::var("ZHIBAO_KAFKA").ok().filter(|it| !it.is_empty());
+        let Some(address) = self.log.clone().or_else(of_environment) else {
+            return Ok(LogChoice::Embedded);
+        };
+        if address == "embedded" {
+            return Ok(LogChoice::Embedded);
         }
+        let of_environment = || std::env::var_os("ZHIBAO_KAFKA_PROPERTIES").map(PathBuf::from);
+        let properties = self.log_properties.clone().or_else(of_environment);
+        let clock = if self.replay_clock { KafkaClock::Replay } else { KafkaClock::Broker };
+        let settings = KafkaSettings::parse(&address, properties.as_deref())?;
+        Ok(LogChoice::Kafka(KafkaSettings { clock, ..settings }))
     }
 }
 
@@ -220,10 +250,6 @@ pub(super) struct Run {
     /// Address of Golden Insurance.
     #[arg(long)]
     pub(super) golden_insurance: Option<String>,
-    /// Take the append time from the senders, who must give it in the header zhibao-received-at
-    /// (milliseconds since the epoch): for replays and tests, never beside live messages.
-    #[arg(long, conflicts_with_all = ["national", "tax", "golden_insurance"])]
-    pub(super) replay_clock: bool,
     #[command(flatten)]
     pub(super) limits: Limits,
 }

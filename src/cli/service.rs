@@ -10,12 +10,21 @@ use crate::hub::{Destinations, HttpAccess, Hub, HubError, Service, Tokens};
 use crate::intake::http::AppendClock;
 
 pub(super) async fn run(folders: &Folders, asked: Run) -> Result<ExitCode, CliError> {
-    let hub = Hub::open(&folders.limited(asked.limits)).await?;
+    let is_named =
+        [&asked.national, &asked.tax, &asked.golden_insurance].iter().any(|it| it.is_some());
+    if folders.replay_clock && is_named {
+        return Err(CliError::Argument {
+            what: "--replay-clock",
+            expected: "no counterparty beside it: a replay is told to nobody",
+            found: "--national, --tax or --golden-insurance".to_owned(),
+        });
+    }
+    let hub = Hub::open(&folders.limited(asked.limits)?).await?;
     let tokens = match &asked.tokens {
         Some(file) => Tokens::load(file, hub.connectors()).map_err(HubError::from)?,
         None => Tokens::default(),
     };
-    let clock = if asked.replay_clock { AppendClock::Sender } else { AppendClock::Log };
+    let clock = if folders.replay_clock { AppendClock::Sender } else { AppendClock::Log };
     let service = Service {
         listen: asked.listen,
         access: HttpAccess { tokens, clock },

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::process::beat_until_stopped;
-use super::{Arrived, Hub, HubError, HubSettings, KeysError, arrivals};
+use super::{Arrived, Hub, HubError, HubSettings, KeysError, LogChoice, arrivals};
 use crate::apply::engine::ApplySettings;
 use crate::domain::time::Day;
 use crate::forward::canonical::Limits;
@@ -62,6 +62,7 @@ impl Folder {
             policy: root.join("policy"),
             apply,
             canonical: Limits::default(),
+            log: LogChoice::default(),
         };
         Hub::open(&settings).await
     }

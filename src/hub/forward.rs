@@ -62,14 +62,14 @@ impl Hub {
     }
 
     /// Fetches what counterparties acknowledged since the last time and appends it to the log,
-    /// together with the cursor. Returns how many lines that was.
+    /// with the cursor behind it; `received_at` is the append time under a replay clock. Returns how many lines that was.
     ///
     /// # Errors
     /// [`HubError`] where a counterparty cannot be reached or the log fails.
     pub async fn fetch_acks(
         &self,
         destinations: &Destinations,
-        received_at: Moment,
+        received_at: Option<Moment>,
     ) -> Result<u64, HubError> {
         let mut total = 0;
         for (contract, settings) in destinations.settings() {
@@ -92,7 +92,7 @@ impl Hub {
 pub(super) async fn fetch_acks(
     engine: &Engine,
     (destination, settings): (&'static str, &Settings),
-    received_at: Moment,
+    received_at: Option<Moment>,
 ) -> Result<u64, HubError> {
     let poller = AckPoller::new(settings)?;
     let mut total = 0;
@@ -109,7 +109,7 @@ async fn fetch_page(
     engine: &Engine,
     destination: &'static str,
     poller: &AckPoller,
-    received_at: Moment,
+    received_at: Option<Moment>,
 ) -> Result<u64, HubError> {
     let no_feed = || HubError::NoFeed { found: format!("{destination}/{ACK_FEED}") };
     let connector =
@@ -127,14 +127,14 @@ async fn fetch_page(
     let bytes = page.lines.iter().map(|line| u64::try_from(line.len()).unwrap_or(0)).sum::<u64>();
     let records = page.lines.into_iter().map(|value| {
         let key = manifest.route(&feed, None, &value);
-        NewRecord { partition: partition_of(&key, manifest.partitions()), value }
+        NewRecord { partition: partition_of(&key, manifest.partitions()), key, value }
     });
     let append = Append {
         topic: topic_of(&connector).into(),
         feed: feed.clone(),
         header_digest: None,
         records: records.collect(),
-        received_at: Some(received_at),
+        received_at,
         mark: Some(IntakeMark {
             source,
             offset: before.as_ref().map_or(0, |mark| mark.offset) + bytes,

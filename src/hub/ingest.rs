@@ -21,8 +21,8 @@ pub struct Arrived {
     pub connector: ConnectorId,
     /// Its feed.
     pub feed: FeedId,
-    /// Append time of its records.
-    pub received_at: Moment,
+    /// Append time of its records under a replay clock; `None` takes the log's own.
+    pub received_at: Option<Moment>,
 }
 
 /// Why a list of arrivals cannot be read.
@@ -74,7 +74,7 @@ fn arrived_of(folder: &Path, line: &str) -> Option<Arrived> {
     let path = folder.join(fields.next()?);
     let connector = ConnectorId::new(fields.next()?).ok()?;
     let feed = FeedId::new(fields.next()?).ok()?;
-    let received_at = Moment::from_ms(fields.next()?.trim().parse().ok()?);
+    let received_at = Some(Moment::from_ms(fields.next()?.trim().parse().ok()?));
     Some(Arrived { path, connector, feed, received_at })
 }
 
@@ -118,8 +118,7 @@ impl Hub {
             .iter()
             .find(|own| named.as_ref().is_none_or(|named| own.id() == named));
         let feed = found.ok_or_else(no_feed)?.id().clone();
-        let received_at = (self.engine.clock)();
-        Ok(Arrived { path, connector: connector.clone(), feed, received_at })
+        Ok(Arrived { path, connector: connector.clone(), feed, received_at: None })
     }
 }
 
@@ -145,7 +144,7 @@ impl Intake {
             format: framing_of(feed),
             record_bytes_max: feed.bytes_max(),
             limits: AppendLimits::default(),
-            received_at: Some(arrived.received_at),
+            received_at: arrived.received_at,
             again,
         };
         Ok(ingest_file(&*self.log, &*self.route, &file, progress).await?)

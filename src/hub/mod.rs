@@ -11,6 +11,7 @@ mod http;
 mod ingest;
 mod keys;
 mod levy;
+mod log;
 mod outcomes;
 mod process;
 mod publish;
@@ -18,7 +19,6 @@ mod recycle;
 mod service;
 mod share;
 mod tokens;
-mod trim;
 mod versions;
 
 use std::path::PathBuf;
@@ -36,11 +36,11 @@ use crate::forward::canonical::{CanonicalError, Limits as CanonicalLimits};
 use crate::forward::client::ClientError;
 use crate::forward::relay::RelayError;
 use crate::intake::{IntakeError, Route};
-use crate::log::embedded::{EmbeddedLog, Retention};
-use crate::log::{Log, LogError};
+use crate::log::LogError;
+use crate::log::embedded::Retention;
 use crate::normalize::{Connectors, ManifestError};
 use crate::policy::{Policy, PolicyError};
-use crate::store::positions::register_topic;
+use crate::store::positions::{note_log_id, register_topic};
 use crate::store::{Database, StoreError};
 
 pub use forward::Destinations;
@@ -48,6 +48,7 @@ pub use http::{Front, HttpAccess};
 pub use ingest::{ArrivalsError, Arrived, Intake, arrivals};
 pub use keys::KeysError;
 pub use levy::MonthReport;
+pub use log::LogChoice;
 pub use recycle::Recycled;
 pub use service::Service;
 pub use tokens::{Tokens, TokensError};
@@ -65,7 +66,9 @@ pub struct HubSettings {
     pub policy: PathBuf,
     /// Limits of the applying side.
     pub apply: ApplySettings,
-    /// Limits of the log.
+    /// Which log.
+    pub log: LogChoice,
+    /// Limits of the embedded log.
     pub retention: Retention,
     /// Limits of publishing.
     pub canonical: CanonicalLimits,
@@ -74,7 +77,7 @@ pub struct HubSettings {
 /// A running hub.
 pub struct Hub {
     pub(crate) engine: Arc<Engine>,
-    log: EmbeddedLog,
+    log: log::HubLog,
     retention: Retention,
     canonical: CanonicalLimits,
     owners: process::Owners,
@@ -190,14 +193,22 @@ impl From<sqlx::Error> for HubError {
 }
 
 impl HubError {
-    /// As [`StoreError::is_passing`].
+    /// Whether the same may go through later without anybody's doing: brokers or a database that
+    /// are away for a while, or a counterparty that does not answer.
     #[must_use]
     pub fn is_passing(&self) -> bool {
+        if let Self::Log(error)
+        | Self::Engine(EngineError::Log(error))
+        | Self::Canonical(CanonicalError::Log(error)) = self
+        {
+            return error.is_transient();
+        }
         if let Self::Engine(error) = self {
             return error.is_passing();
         }
-        matches!(self, Self::Store(error) | Self::Relay(RelayError::Store(error))
-            if error.is_passing())
+        matches!(self, Self::Acks(_))
+            || matches!(self, Self::Store(error) | Self::Relay(RelayError::Store(error))
+                if error.is_passing())
     }
 }
 
@@ -215,22 +226,30 @@ impl Hub {
             None => Database::open(&settings.data).await?,
         };
         let clock: Arc<dyn Fn() -> _ + Send + Sync> = Arc::new(clock::wall);
-        let log = EmbeddedLog::open(&settings.data, Arc::clone(&clock)).await?;
+        let hub_log = log::HubLog::open(settings, &db, Arc::clone(&clock)).await?;
+        let log = hub_log.shared();
         let keys = keys::load_or_make(&settings.data)?;
+        // Brokers take their time: they are asked before the one writing transaction begins.
+        let mut log_ids = Vec::new();
+        for manifest in connectors.iter() {
+            let topic = topic_of(manifest.name());
+            log.ensure_topic(&topic, manifest.partitions()).await?;
+            log_ids.push(log.topic_id(&topic).await?);
+        }
         let mut tx = db.begin().await?;
         keys::compare(&mut tx, &keys, &settings.data).await?;
         let manifests = versions::record(&mut tx, "manifests", &connectors.to_bytes()).await?;
         let rules = versions::record(&mut tx, "policy", &policy.to_bytes()).await?;
-        for manifest in connectors.iter() {
+        for (manifest, log_id) in connectors.iter().zip(&log_ids) {
             let topic = topic_of(manifest.name());
             let (name, partitions) = (manifest.name().as_str(), manifest.partitions());
-            log.ensure_topic(&topic, partitions).await?;
             register_topic(&mut tx, &topic, name, partitions).await?;
+            note_log_id(&mut tx, &topic, log_id).await?;
         }
         tx.commit().await?;
         let engine = Engine {
             db,
-            log: Arc::new(log.clone()),
+            log,
             connectors,
             policy,
             versions: format!("manifests:{manifests} policy:{rules}"),
@@ -244,7 +263,7 @@ impl Hub {
         };
         Ok(Self {
             engine: Arc::new(engine),
-            log,
+            log: hub_log,
             retention: settings.retention,
             canonical: settings.canonical,
             owners: process::Owners::default(),

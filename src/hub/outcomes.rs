@@ -53,6 +53,7 @@ fn add_fates(counts: &mut OutcomeCounts, fates: &[Fate], start: u64, first: u64,
             Fate::Held => counts.held += 1,
             Fate::Ignored => counts.ignored += 1,
             Fate::Handoff => counts.pending += 1,
+            Fate::NoRecord => {}
         }
         known += 1;
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::{Hub, HubError};
 use crate::forward::canonical::{Published, Publisher};
-use crate::log::{Log, LogError};
+use crate::log::LogError;
 use crate::schema::topics::{ORDERS, OTHERS};
 
 impl Hub {
@@ -37,7 +37,7 @@ impl Hub {
     pub async fn published(&self) -> Result<BTreeMap<&'static str, u64>, HubError> {
         let mut topics = BTreeMap::new();
         for topic in [ORDERS].into_iter().chain(OTHERS) {
-            let records = match self.log.extents(topic).await {
+            let records = match self.engine.log.extents(topic).await {
                 Ok(extents) => extents.iter().map(|extent| extent.next).sum(),
                 Err(LogError::TopicUnknown { .. }) => 0,
                 Err(error) => return Err(error.into()),

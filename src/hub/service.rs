@@ -25,6 +25,8 @@ use crate::store::instances::lead;
 
 /// How long a record that another process appended may lie before it is seen.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long is waited at most before brokers that are away are asked again.
+const LOOK_EVERY_MAX: Duration = Duration::from_secs(30);
 /// Between two looks at a counterparty's acknowledgements.
 const ACKS_EVERY: Duration = Duration::from_secs(2);
 
@@ -98,18 +100,23 @@ impl Hub {
         let progress = Arc::new(AtomicU64::new(0));
         let mut appended = self.appended.subscribe();
         let mut stopped = self.stop.subscribe();
+        let mut pause = LOOK_EVERY;
         while !*stopped.borrow() {
             appended.mark_unchanged();
             match self.process_and_publish(&progress).await {
+                Ok(()) => pause = LOOK_EVERY,
                 // Nothing was committed by halves; what is owned is claimed again.
-                Err(error) if error.is_passing() => tracing::warn!("{error}; tried again"),
-                outcome => outcome?,
+                Err(error) if error.is_passing() => {
+                    tracing::warn!(pause_s = pause.as_secs(), "{error}; going on by itself");
+                    pause = LOOK_EVERY_MAX.min(2 * pause);
+                }
+                Err(error) => return Err(error),
             }
             tokio::select! {
                 // Both senders live in the hub: the waits end with a new value alone.
                 _ = appended.changed() => {}
                 _ = stopped.wait_for(|stop| *stop) => {}
-                () = tokio::time::sleep(LOOK_EVERY) => {}
+                () = tokio::time::sleep(pause) => {}
             }
         }
         Ok(())
@@ -169,7 +176,7 @@ async fn fetch_as_leader(
     if !leads(engine, &format!("acks:{}", from.0)).await? {
         return Ok(0);
     }
-    fetch_acks(engine, from, (engine.clock)()).await
+    fetch_acks(engine, from, None).await
 }
 
 /// Brings one counterparty's acknowledgements in. That it does not answer is no reason to stop.
@@ -189,13 +196,12 @@ async fn acks(
                     appended.send_replace(());
                 }
             }
-            Err(HubError::Acks(error)) => {
+            Err(error) if error.is_passing() => {
                 if !is_silent {
-                    tracing::warn!(destination = contract.destination, "{error}");
+                    tracing::warn!(destination = contract.destination, "{error}; tried again");
                 }
                 is_silent = true;
             }
-            Err(error) if error.is_passing() => tracing::warn!("{error}; tried again"),
             Err(error) => return Err(error),
         }
         tokio::select! {

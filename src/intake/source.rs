@@ -156,7 +156,8 @@ impl<'a> SourceWriter<'a> {
             value: &value,
         });
         self.bytes += value.len();
-        self.records.push(NewRecord { partition: partition_of(&key, self.partitions), value });
+        let partition = partition_of(&key, self.partitions);
+        self.records.push(NewRecord { partition, key, value });
     }
 
     async fn append(&mut self) -> Result<(), IntakeError> {

@@ -7,6 +7,9 @@
 #[cfg(test)]
 pub(crate) mod contract;
 pub mod embedded;
+mod error;
+pub mod kafka;
+pub mod position;
 pub mod simulated;
 
 use std::ops::Range;
@@ -17,16 +20,21 @@ use futures_util::future::BoxFuture;
 use crate::domain::ids::FeedId;
 use crate::domain::time::Moment;
 
+pub use self::error::LogError;
+
 /// A record to append.
 #[derive(Clone, Debug)]
 pub struct NewRecord {
     /// The partition it goes to.
     pub partition: u32,
+    /// What the partition was chosen by, for other readers of the topic; empty where there is none.
+    /// A log that has no other readers drops it.
+    pub key: Vec<u8>,
     /// The record's own bytes.
     pub value: Vec<u8>,
 }
 
-/// Records that one call appends, all of them or none.
+/// Records that one call appends.
 #[derive(Clone, Debug)]
 pub struct Append {
     /// The topic, which must exist.
@@ -37,14 +45,15 @@ pub struct Append {
     pub header_digest: Option<[u8; 32]>,
     /// The records, in order.
     pub records: Vec<NewRecord>,
-    /// Append time under a replay clock; `None` takes the log's own clock.
+    /// Append time under a replay clock; `None` takes the log's own clock, as does a log whose
+    /// broker keeps the clock.
     pub received_at: Option<Moment>,
-    /// Progress of intake, stored in the same transaction.
+    /// Progress of intake, stored once the records are.
     pub mark: Option<IntakeMark>,
 }
 
-/// How far an intake source has been appended. It enters the log's storage together with the
-/// records, so that a killed ingest goes on where it was.
+/// How far an intake source has been appended. It is stored together with the records or behind
+/// them, never before, so that a killed ingest goes on where it was and loses nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IntakeMark {
     /// `file:<connector>:<feed>:<sha256>`, with `:2`, `:3`… where a file was asked for again, or
@@ -61,7 +70,8 @@ pub struct IntakeMark {
     pub digest: [u8; 32],
 }
 
-/// Positions that one append was given in one partition.
+/// Neighbouring positions that one append was given in one partition; several of these where
+/// others appended in between.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Appended {
     /// The partition.
@@ -103,7 +113,9 @@ pub struct Headers {
     pub header_digest: Option<[u8; 32]>,
 }
 
-/// Records read from one partition, in order, without gaps.
+/// Records read from one partition, in order. Positions may be missing between them (Kafka's
+/// transactions take some, for markers and for what was taken back): go on behind the last record's
+/// own position, and count records, never positions.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
     /// The records.
@@ -112,78 +124,6 @@ pub struct Batch {
     pub headers: Vec<Headers>,
     /// All bytes.
     pub bytes: Vec<u8>,
-}
-
-/// Why the log cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum LogError {
-    /// The topic was never created.
-    #[error(
-        "topic {topic}: expected an existing topic, found none; create it by loading its connector"
-    )]
-    TopicUnknown {
-        /// The topic.
-        topic: String,
-    },
-    /// The topic exists with another number of partitions.
-    #[error("topic {topic}: expected {expected} partitions, found {found}")]
-    PartitionCount {
-        /// The topic.
-        topic: String,
-        /// What was asked for.
-        expected: u32,
-        /// What it has.
-        found: u32,
-    },
-    /// The position was trimmed or never written.
-    #[error(
-        "topic {topic} partition {partition}: expected to read from {asked}, \
-         found records {first}..{next}"
-    )]
-    OutOfRange {
-        /// The topic.
-        topic: String,
-        /// The partition.
-        partition: u32,
-        /// The position asked for.
-        asked: u64,
-        /// First that can be read.
-        first: u64,
-        /// Next to be written.
-        next: u64,
-    },
-    /// Somebody else appended from the same intake source in between.
-    #[error(
-        "intake source {source_name}: expected {expected} records appended before, found {found}"
-    )]
-    MarkMoved {
-        /// The source.
-        source_name: String,
-        /// Records that the caller took to be in.
-        expected: u64,
-        /// Records that are in.
-        found: u64,
-    },
-    /// A stored batch does not read back as it was written.
-    #[error(
-        "topic {topic} partition {partition} position {offset}: stored batch is damaged: {detail}"
-    )]
-    Damaged {
-        /// The topic.
-        topic: String,
-        /// The partition.
-        partition: u32,
-        /// First position of the batch.
-        offset: u64,
-        /// What is wrong.
-        detail: String,
-    },
-    /// The storage below failed.
-    #[error("log storage: {0}")]
-    Storage(#[from] sqlx::Error),
-    /// Compression failed.
-    #[error("log compression: {0}")]
-    Compression(#[from] std::io::Error),
 }
 
 /// A partitioned log.
@@ -195,9 +135,15 @@ pub trait Log: Send + Sync {
         partitions: u32,
     ) -> BoxFuture<'a, Result<(), LogError>>;
 
-    /// Appends all records or none, and stores the mark with them. The mark's `records` must be
-    /// what the source had before plus the records of this call ([`LogError::MarkMoved`]).
+    /// Appends all records and stores the mark. The mark's `records` must be what the source had
+    /// before plus the records of this call ([`LogError::MarkMoved`]). After an error some of the
+    /// records may be in, without the mark: appending again makes duplicates of them, which apply
+    /// recognises.
     fn append(&self, append: Append) -> BoxFuture<'_, Result<Vec<Appended>, LogError>>;
+
+    /// What tells the topic from another one under its name: a topic that is deleted and created
+    /// again has another.
+    fn topic_id<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<String, LogError>>;
 
     /// Partitions with first and next position, in order of partition.
     fn extents<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<Vec<Extent>, LogError>>;
@@ -228,6 +174,10 @@ pub trait Log: Send + Sync {
     /// The header lines that were stored, by digest.
     fn header(&self, digest: [u8; 32]) -> BoxFuture<'_, Result<Option<Vec<u8>>, LogError>>;
 
+    /// How long the log keeps a record in milliseconds, whether it is applied or not; `None` where
+    /// it drops nothing by itself.
+    fn retention_ms<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<Option<i64>, LogError>>;
+
     /// Drops records below `before`; positions never change.
     fn trim<'a>(
         &'a self,
@@ -242,6 +192,16 @@ impl Batch {
     #[must_use]
     pub fn value(&self, record: &BatchRecord) -> &[u8] {
         self.bytes.get(record.range.clone()).unwrap_or_default()
+    }
+
+    /// Has the append times begin no earlier than `at` and never go back. A broker's clock may be
+    /// set back, or another broker with another clock may take over; the time of what was applied
+    /// last may not.
+    pub fn not_before(&mut self, mut at: Moment) {
+        for record in &mut self.records {
+            at = at.max(record.received_at);
+            record.received_at = at;
+        }
     }
 }
 

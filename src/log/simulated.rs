@@ -39,6 +39,8 @@ pub struct SimulatedLog {
 struct Stored {
     now: i64,
     topics: HashMap<String, Vec<Partition>>,
+    /// How often a topic was deleted: its identity.
+    deleted: HashMap<String, u64>,
     marks: HashMap<String, (IntakeMark, Vec<(String, Appended)>)>,
     headers: BTreeMap<[u8; 32], Vec<u8>>,
 }
@@ -89,6 +91,14 @@ impl SimulatedLog {
     #[must_use]
     pub fn now(&self) -> Moment {
         Moment::from_ms(self.stored().now)
+    }
+
+    /// Deletes a topic, as an operator of a broker may; [`Log::ensure_topic`] makes another one.
+    pub fn delete_topic(&self, topic: &str) {
+        let mut stored = self.stored();
+        if stored.topics.remove(topic).is_some() {
+            *stored.deleted.entry(topic.to_owned()).or_default() += 1;
+        }
     }
 
     fn stored(&self) -> MutexGuard<'_, Stored> {
@@ -247,6 +257,13 @@ impl Log for SimulatedLog {
         Box::pin(std::future::ready(self.append_now(append)))
     }
 
+    fn topic_id<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<String, LogError>> {
+        let stored = self.enter();
+        let deleted = stored.deleted.get(topic).copied().unwrap_or_default();
+        let id = stored.partitions(topic).map(|_| format!("{topic}#{deleted}"));
+        Box::pin(std::future::ready(id))
+    }
+
     fn extents<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<Vec<Extent>, LogError>> {
         let stored = self.enter();
         let extents = stored.partitions(topic).map(|partitions| {
@@ -296,6 +313,10 @@ impl Log for SimulatedLog {
 
     fn header(&self, digest: [u8; 32]) -> BoxFuture<'_, Result<Option<Vec<u8>>, LogError>> {
         Box::pin(std::future::ready(Ok(self.enter().headers.get(&digest).cloned())))
+    }
+
+    fn retention_ms<'a>(&'a self, _topic: &'a str) -> BoxFuture<'a, Result<Option<i64>, LogError>> {
+        Box::pin(std::future::ready(Ok(None)))
     }
 
     fn trim<'a>(

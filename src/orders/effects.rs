@@ -25,12 +25,14 @@ pub enum Fate {
     Ignored,
     /// Waits for the owner of its identity.
     Handoff,
+    /// There was none: a position of the log that holds no record.
+    NoRecord,
 }
 
 impl Fate {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Applied, Self::Duplicate, Self::Held, Self::Ignored, Self::Handoff];
+    pub const ALL: [Self; 6] =
+        [Self::Applied, Self::Duplicate, Self::Held, Self::Ignored, Self::Handoff, Self::NoRecord];
 }
 
 /// One order event of a batch, as it comes to the book.

@@ -1,13 +1,13 @@
-//! What became of each message of a batch, as bytes: three messages a byte, compressed.
+//! What became of each position of a batch, as bytes: three positions a byte, compressed.
 
 use super::bits::{CodecError, Reader, put_block, put_varint, take_block};
 use super::effects::Fate;
 
-/// Fates of which there is one byte: with five of them, three make 125 values, and the compressor's
+/// Fates of which there is one byte: with six of them, three make 216 values, and the compressor's
 /// codes of whole bits then cost little more than the fates' entropy.
 const TOGETHER: usize = 3;
 
-/// Writes the fates of a batch's messages, in order.
+/// Writes the fates of a batch's positions, in order.
 ///
 /// # Errors
 /// An I/O error of the compressor.
@@ -45,14 +45,14 @@ pub fn decode_fates(bytes: &[u8]) -> Result<Vec<Fate>, CodecError> {
         }
         if rest != 0 {
             let found = u64::from(byte);
-            return Err(CodecError { what: "fates", expected: "at most 124", found });
+            return Err(CodecError { what: "fates", expected: "at most 215", found });
         }
     }
     Ok(fates)
 }
 
 /// How many fates there are.
-const BASE: u8 = 5;
+const BASE: u8 = 6;
 
 const fn place_of(fate: Fate) -> u8 {
     match fate {
@@ -61,6 +61,7 @@ const fn place_of(fate: Fate) -> u8 {
         Fate::Held => 2,
         Fate::Ignored => 3,
         Fate::Handoff => 4,
+        Fate::NoRecord => 5,
     }
 }
 
@@ -72,7 +73,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn fates_come_back(places in proptest::collection::vec(0usize..5, 0..400)) {
+        fn fates_come_back(places in proptest::collection::vec(0usize..6, 0..400)) {
             let fates: Vec<Fate> = places.into_iter().map(|place| Fate::ALL[place]).collect();
             prop_assert_eq!(decode_fates(&encode_fates(&fates).unwrap()), Ok(fates));
         }
@@ -80,7 +81,7 @@ mod tests {
 
     #[test]
     fn a_byte_of_no_fates_and_a_byte_too_few_are_damage() {
-        for (count, bytes) in [(3, &[125][..]), (1, &[5]), (4, &[0]), (3, &[0, 0])] {
+        for (count, bytes) in [(3, &[216][..]), (1, &[6]), (4, &[0]), (3, &[0, 0])] {
             let mut out = Vec::new();
             put_varint(&mut out, count);
             put_block(&mut out, bytes).unwrap();
@@ -91,7 +92,7 @@ mod tests {
     #[test]
     fn places_are_those_of_the_list() {
         let places: Vec<u8> = Fate::ALL.into_iter().map(place_of).collect();
-        assert_eq!(places, [0, 1, 2, 3, 4]);
+        assert_eq!(places, [0, 1, 2, 3, 4, 5]);
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub mod counts;
 pub mod engine;
 pub mod held;
 pub mod instances;
+pub mod intake_marks;
 pub mod ledger;
 pub mod levy;
 pub mod locks;

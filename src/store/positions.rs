@@ -28,6 +28,8 @@ pub struct Claim {
     pub received_at: Moment,
     /// Head of the partition's audit chain (SHA-256).
     pub chain_head: [u8; 32],
+    /// What identifies the last applied record in the log; `None` before the first.
+    pub last_digest: Option<[u8; 32]>,
 }
 
 /// Registers the partitions of a topic, once.
@@ -73,6 +75,32 @@ pub async fn register_topic(
     Ok(())
 }
 
+/// Notes what tells the topic in the log from another one under its name, once: a topic that has
+/// another id later is another topic.
+///
+/// # Errors
+/// [`StoreError::Sql`] where the engine refuses.
+pub async fn note_log_id(tx: &mut Tx, topic: &str, log_id: &str) -> Result<(), StoreError> {
+    sqlx::query("update topic set log_id = $1 where topic = $2 and log_id is null")
+        .bind(log_id)
+        .bind(topic)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// The id that was noted for a topic.
+///
+/// # Errors
+/// [`StoreError::Sql`] where the engine refuses.
+pub async fn log_id(tx: &mut Tx, topic: &str) -> Result<Option<String>, StoreError> {
+    let row = sqlx::query("select log_id from topic where topic = $1")
+        .bind(topic)
+        .fetch_optional(&mut **tx)
+        .await?;
+    row.map_or(Ok(None), |row| Ok(row.try_get("log_id")?))
+}
+
 /// Who wants a partition, and for how long at a time.
 #[derive(Clone, Copy, Debug)]
 pub struct Lease<'a> {
@@ -99,7 +127,7 @@ pub async fn claim(
         "update position set owner = $2, epoch = epoch + 1, lease_until = {now} + $3 \
          where topic = $4 and partition = $5 \
            and (owner is null or owner = $2 or lease_until <= {now}) \
-         returning epoch, batch, next_offset, received_at, chain_head"
+         returning epoch, batch, next_offset, received_at, chain_head, last_digest"
     )))
     .bind(lease.process_now.ms())
     .bind(lease.owner)
@@ -109,18 +137,24 @@ pub async fn claim(
     .fetch_optional(&mut **tx)
     .await?;
     let Some(row) = row else { return Ok(None) };
-    let head: Vec<u8> = row.try_get("chain_head")?;
-    let chain_head = head.try_into().map_err(|head: Vec<u8>| {
-        let detail = format!("expected 32 bytes, found {}", head.len());
-        StoreError::Damaged { what: "position.chain_head", detail }
-    })?;
+    let chain_head = digest("position.chain_head", row.try_get("chain_head")?)?;
+    let last: Option<Vec<u8>> = row.try_get("last_digest")?;
+    let last_digest = last.map(|last| digest("position.last_digest", last)).transpose()?;
     Ok(Some(Claim {
         epoch: uint(row.try_get("epoch")?),
         batch: uint(row.try_get("batch")?),
         next_offset: uint(row.try_get("next_offset")?),
         received_at: Moment::from_ms(row.try_get("received_at")?),
         chain_head,
+        last_digest,
     }))
+}
+
+fn digest(what: &'static str, bytes: Vec<u8>) -> Result<[u8; 32], StoreError> {
+    bytes.try_into().map_err(|bytes: Vec<u8>| {
+        let detail = format!("expected 32 bytes, found {}", bytes.len());
+        StoreError::Damaged { what, detail }
+    })
 }
 
 /// The swap: the first statement of every batch. `false` where the partition has another owner or
@@ -182,12 +216,13 @@ pub async fn renew(
 /// [`StoreError::Sql`] where the engine refuses.
 pub async fn advance(tx: &mut Tx, key: &PartitionKey, after: &Claim) -> Result<(), StoreError> {
     sqlx::query(
-        "update position set next_offset = $1, received_at = $2, chain_head = $3 \
-         where topic = $4 and partition = $5",
+        "update position set next_offset = $1, received_at = $2, chain_head = $3, \
+         last_digest = $4 where topic = $5 and partition = $6",
     )
     .bind(int(after.next_offset))
     .bind(after.received_at.ms())
     .bind(after.chain_head.to_vec())
+    .bind(after.last_digest.map(|digest| digest.to_vec()))
     .bind(&key.topic)
     .bind(i64::from(key.partition))
     .execute(&mut **tx)

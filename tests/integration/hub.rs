@@ -7,6 +7,9 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use sqlx::SqlitePool;
 
+use crate::facts::fact;
+use crate::topics::delete_topics;
+
 /// The repository: where manifests, policy and the check of the truth lie.
 pub(crate) fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -42,6 +45,9 @@ impl Drop for Folder {
 pub(crate) struct Hub {
     data: PathBuf,
     rules: PathBuf,
+    /// Options that name another log than the embedded one.
+    log: Vec<String>,
+    topic_prefix: String,
 }
 
 /// What a command printed, and how it ended.
@@ -54,12 +60,35 @@ pub(crate) struct Ended {
 impl Hub {
     /// A hub under the repository's manifests and policy.
     pub(crate) fn new(data: PathBuf) -> Self {
-        Self { data, rules: repository().to_owned() }
+        Self::with_rules(data, repository().to_owned())
     }
 
     /// A hub under the manifests and the policy of another folder.
     pub(crate) fn with_rules(data: PathBuf, rules: PathBuf) -> Self {
-        Self { data, rules }
+        Self { data, rules, log: Vec::new(), topic_prefix: String::new() }
+    }
+
+    /// A hub on the Kafka of `scripts/services`, with topics of its own, under a replay clock.
+    pub(crate) fn on_kafka(data: PathBuf, name: &str) -> Self {
+        let started = zhibao::hub::clock::wall().ms();
+        let topic_prefix = format!("{name}-{}-{started}.", std::process::id());
+        std::fs::create_dir_all(&data).unwrap();
+        let properties = data.join("kafka.properties");
+        std::fs::write(&properties, format!("zhibao.topic.prefix = {topic_prefix}\n")).unwrap();
+        let log = [
+            "--log",
+            &fact("ZHIBAO_KAFKA"),
+            "--log-properties",
+            text(&properties),
+            "--replay-clock",
+        ];
+        let log = log.map(str::to_owned).to_vec();
+        Self { data, rules: repository().to_owned(), log, topic_prefix }
+    }
+
+    /// What the names of its topics begin with.
+    pub(crate) fn topic_prefix(&self) -> &str {
+        &self.topic_prefix
     }
 
     /// Its data folder.
@@ -75,7 +104,7 @@ impl Hub {
         command.arg("--data").arg(&self.data);
         command.arg("--connectors").arg(self.rules.join("connectors"));
         command.arg("--policy").arg(self.rules.join("policy"));
-        command.args(arguments);
+        command.args(&self.log).args(arguments);
         command
     }
 
@@ -107,6 +136,15 @@ impl Hub {
     pub(crate) async fn database(&self) -> SqlitePool {
         let path = self.data.join("state.db");
         SqlitePool::connect(&format!("sqlite://{}", path.display())).await.unwrap()
+    }
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        // After a failure the topics stay, as the folder does.
+        if !self.topic_prefix.is_empty() && !std::thread::panicking() {
+            delete_topics(&self.topic_prefix);
+        }
     }
 }
 

@@ -7,13 +7,18 @@ mod again;
 mod books;
 mod broken_inputs;
 mod demo_truth;
+#[path = "../services/facts.rs"]
+mod facts;
 mod fed_again;
 mod hub;
 mod killed;
 mod log_trim;
 mod new_platform;
+mod on_kafka;
 mod published;
 mod published_ids;
 mod service;
 mod status_closes;
+#[path = "../services/topics.rs"]
+mod topics;
 mod watched;

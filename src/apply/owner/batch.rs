@@ -9,6 +9,7 @@ use crate::domain::event::{Event, Fact};
 use crate::domain::hold::HoldReason;
 use crate::domain::ids::FeedId;
 use crate::domain::time::Moment;
+use crate::log::position::digest_of;
 use crate::log::{Batch, BatchRecord};
 use crate::orders::columns::RawMessage;
 use crate::orders::effects::{Effects, Fate, Incoming};
@@ -18,12 +19,13 @@ use crate::orders::resolve::{Context, FirstEvents, Unread, probably_needed, reso
 use crate::orders::segment;
 use crate::orders::shard::Shard;
 use crate::store::held::{hold, which};
-use crate::store::outcomes::{Sums, Tallies, Tally};
+use crate::store::outcomes::Sums;
 use crate::store::publish_outbox::Outgoing;
 use crate::store::{Tx, publish_outbox, segments};
 
 use super::decode::{Decoded, decode, raw_of};
 use super::held::{Again, digests_of};
+use super::tally::{by_position, gaps_in, tallies};
 use super::write::{Encoded, Progress, encode_effects};
 use super::{Cuts, Owner, Step};
 use crate::apply::engine::{Engine, EngineError};
@@ -34,13 +36,15 @@ use crate::apply::{Outcome, canonical, event, release, snapshot};
 pub(super) struct Work {
     pub(super) raws: Arc<dyn Fn(usize) -> RawMessage + Send + Sync>,
     /// Feed and append time of each message, cheaper than the whole message.
-    origins: Vec<(FeedId, Moment)>,
+    pub(super) origins: Vec<(FeedId, Moment)>,
+    /// Positions without a record: how many, before which message.
+    gaps: Vec<(usize, usize)>,
     pub(super) orders: Vec<Incoming>,
     pub(super) events: Vec<(usize, Box<Event>)>,
     ignored: Vec<usize>,
     pub(super) held: Vec<(usize, HoldReason)>,
     /// (from partition, batch) of the handoff that this is.
-    handoff: Option<(u32, u64)>,
+    pub(super) handoff: Option<(u32, u64)>,
     progress: Progress,
 }
 
@@ -108,14 +112,16 @@ impl Owner {
         let records = batch.records.get(start..end).unwrap_or_default();
         let origins = records.iter().map(|record| origin_of(batch, record)).collect();
         let last = records.last();
-        let progress = Progress {
+        let progress = last.map_or(self.still("messages"), |record| Progress {
             kind: "messages",
-            next_offset: last.map_or(self.claim.next_offset, |record| record.offset + 1),
-            received_at: last.map_or(self.claim.received_at, |record| record.received_at),
-        };
+            next_offset: record.offset + 1,
+            received_at: record.received_at,
+            last_digest: Some(digest_of(batch, record)),
+        });
         Work {
             raws: Arc::new(raws),
             origins,
+            gaps: gaps_in(records, self.claim.next_offset),
             orders: take(&mut rest.orders, end, |item| item.index, |item| item.index -= start),
             events: take(&mut rest.events, end, |item| item.0, |item| item.0 -= start),
             ignored: take(&mut rest.ignored, end, |item| *item, |item| *item -= start),
@@ -147,16 +153,13 @@ impl Owner {
         let work = Work {
             raws: Arc::new(raws),
             origins,
+            gaps: Vec::new(),
             orders,
             events: Vec::new(),
             ignored: Vec::new(),
             held: Vec::new(),
             handoff: Some((from, batch)),
-            progress: Progress {
-                kind: "handoff",
-                next_offset: self.claim.next_offset,
-                received_at: self.claim.received_at,
-            },
+            progress: self.still("handoff"),
         };
         self.commit(work).await
     }
@@ -250,9 +253,10 @@ impl Owner {
         let mut hasher = Sha256::new();
         self.write_effects(&mut tx, &effects, encoded, &mut hasher).await?;
         self.revise_sealed_days(&mut tx, &effects, work.progress.received_at).await?;
-        let outcomes = encode_fates(&fates)?;
+        let tallies = tallies(work, &fates);
+        let outcomes = encode_fates(&by_position(fates, &work.gaps))?;
         let finished = self.progress_row(&mut tx, &work.progress, outcomes, hasher).await?;
-        sums.add(&self.connector, &tallies(work, &fates));
+        sums.add(&self.connector, &tallies);
         sums.write(&mut tx).await?;
         if tx.commit().await.is_err() {
             return Ok(Step::Lost);
@@ -444,40 +448,4 @@ fn origin_of(batch: &Batch, record: &BatchRecord) -> (FeedId, Moment) {
     let header = usize::try_from(record.header).ok().and_then(|n| batch.headers.get(n));
     let feed = header.map_or_else(RawMessage::no_feed, |header| header.feed.clone());
     (feed, record.received_at)
-}
-
-/// The promise's terms by feed and day of append time. A handoff was received before, by the
-/// partition that read it.
-fn tallies(work: &Work, fates: &[Fate]) -> Tallies {
-    let mut tallies = Tallies::new();
-    let mut pairs = work.origins.iter().zip(fates).peekable();
-    while let Some((origin, fate)) = pairs.next() {
-        let key = (origin.0.clone(), origin.1.day());
-        let mut tally = Tally::default();
-        let mut messages = 1;
-        tally_fate(&mut tally, *fate, 1);
-        while let Some((_, fate)) =
-            pairs.next_if(|(other, _)| other.0 == key.0 && other.1.day() == key.1)
-        {
-            messages += 1;
-            tally_fate(&mut tally, *fate, 1);
-        }
-        if work.handoff.is_some() {
-            tally.handoff -= messages;
-        } else {
-            tally.received += messages;
-        }
-        tallies.entry(key).or_default().add(&tally);
-    }
-    tallies
-}
-
-pub(super) const fn tally_fate(tally: &mut Tally, fate: Fate, change: i64) {
-    match fate {
-        Fate::Applied => tally.applied += change,
-        Fate::Duplicate => tally.duplicate += change,
-        Fate::Held => tally.held += change,
-        Fate::Ignored => tally.ignored += change,
-        Fate::Handoff => tally.handoff += change,
-    }
 }

@@ -133,7 +133,12 @@ impl Owner {
 
     /// A batch that applies no message.
     pub(super) const fn still(&self, kind: &'static str) -> Progress {
-        Progress { kind, next_offset: self.claim.next_offset, received_at: self.claim.received_at }
+        Progress {
+            kind,
+            next_offset: self.claim.next_offset,
+            received_at: self.claim.received_at,
+            last_digest: self.claim.last_digest,
+        }
     }
 
     async fn sealed(

@@ -21,7 +21,7 @@ use crate::store::held::hold;
 use crate::store::outcomes::{Sums, Tallies};
 use crate::store::segments::{self, SegmentKind, StoredSegment};
 
-use super::batch::tally_fate;
+use super::tally::tally_fate;
 use super::write::encode_effects;
 use super::{Owner, Step};
 use crate::apply::day::{has_order, read_day};

@@ -18,7 +18,6 @@ use crate::orders::shard::Phase;
 use crate::store::publish;
 use crate::store::segments::{self, SegmentKind, StoredSegment};
 
-use super::write::Progress;
 use super::{Owner, Step};
 use crate::apply::engine::EngineError;
 
@@ -95,11 +94,7 @@ impl Owner {
         };
         segments::put(&mut tx, &self.key, &whole).await?;
         self.join_records(&mut tx).await?;
-        let progress = Progress {
-            kind: "merge",
-            next_offset: self.claim.next_offset,
-            received_at: self.claim.received_at,
-        };
+        let progress = self.still("merge");
         let after = self.progress_row(&mut tx, &progress, Vec::new(), Sha256::default()).await?;
         if tx.commit().await.is_err() {
             return Ok(Step::Lost);

@@ -8,11 +8,13 @@ mod close;
 mod decode;
 mod handoff;
 mod held;
+mod lag;
 mod late;
 mod load;
 mod merge;
 mod records;
 mod sealed_days;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod trace;
@@ -24,11 +26,12 @@ use std::sync::Arc;
 
 use crate::domain::ids::{ConnectorId, LineCode, PlatformId};
 use crate::domain::time::{Day, Moment, Month};
+use crate::log::position::{Position, check_position};
 use crate::orders::identity::Fingerprints;
 use crate::orders::shard::{Phase, Shard, ShardSettings};
 use crate::store::Tx;
 use crate::store::levy;
-use crate::store::positions::{Claim, PartitionKey, claim, release, swap};
+use crate::store::positions::{Claim, PartitionKey, claim, log_id, release, swap};
 
 use self::held::HeldOrders;
 use super::engine::{Engine, EngineError, connector_of};
@@ -66,13 +69,16 @@ pub struct Owner {
     early_left_until: Option<Day>,
     /// Batch at which records of batches were last joined.
     records_joined: u64,
+    lag: lag::Lag,
 }
 
 impl Owner {
-    /// Claims the partition and rebuilds its memory; `None` where another lease holds.
+    /// Claims the partition, holds its position against the log, and rebuilds its memory; `None`
+    /// where another lease holds.
     ///
     /// # Errors
-    /// [`EngineError`] where database or segments cannot be read.
+    /// [`EngineError`] where database or segments cannot be read, or where the log is not the one
+    /// that the position was counted in: then nothing is read from it.
     pub async fn claim(
         engine: Arc<Engine>,
         key: PartitionKey,
@@ -86,8 +92,17 @@ impl Owner {
         let resolution_ms = resolution_ms.map(|feed| feed.resolution_ms()).max().unwrap_or(1);
         let mut tx = engine.db.begin().await?;
         let claimed = claim(&mut tx, &key, engine.lease()).await?;
+        let topic_id = log_id(&mut tx, &key.topic).await?;
         tx.commit().await?;
         let Some(claimed) = claimed else { return Ok(None) };
+        let position = Position {
+            topic_id,
+            partitions,
+            next_offset: claimed.next_offset,
+            last_digest: claimed.last_digest,
+        };
+        check_position(&*engine.log, (&key.topic, key.partition), &position).await?;
+        let retention_ms = engine.log.retention_ms(&key.topic).await?;
         let mut owner = Self {
             late_run_at: claimed.received_at,
             engine,
@@ -102,6 +117,7 @@ impl Owner {
             late_waiting: false,
             early_left_until: None,
             records_joined: 0,
+            lag: lag::Lag::new(retention_ms),
         };
         if let Some(platform) = platform {
             let windows = *owner.engine.policy.windows();
@@ -150,7 +166,11 @@ impl Owner {
         let from = self.claim.next_offset;
         let bytes_max = self.engine.settings.batch_bytes_max;
         let log = Arc::clone(&self.engine.log);
-        let batch = log.read(&self.key.topic, self.key.partition, from, bytes_max).await?;
+        let mut batch = log.read(&self.key.topic, self.key.partition, from, bytes_max).await?;
+        batch.not_before(self.claim.received_at);
+        if let Some(first) = batch.records.first() {
+            self.lag.check(&self.key, first.received_at, (self.engine.clock)());
+        }
         if batch.records.is_empty() {
             return self.upkeep().await;
         }

@@ -22,6 +22,8 @@ pub(super) struct Progress {
     pub(super) kind: &'static str,
     pub(super) next_offset: u64,
     pub(super) received_at: Moment,
+    /// What identifies the last record that is applied then.
+    pub(super) last_digest: Option<[u8; 32]>,
 }
 
 /// Where a segment goes: day, kind, ordinal of its first row.
@@ -193,6 +195,7 @@ impl Owner {
             next_offset: progress.next_offset,
             received_at: progress.received_at,
             chain_head: chain.finalize().into(),
+            last_digest: progress.last_digest,
         };
         advance(tx, &self.key, &after).await?;
         Ok(after)

@@ -64,7 +64,8 @@ pub(super) async fn run(mut hub: Hub, demo: &Demo, data: &Path) -> Result<Outcom
         Err(error) => return Err(error.into()),
     };
     let arrived = arrivals(&files).map_err(HubError::from)?;
-    let last_arrival = arrived.last().map_or(Moment::from_ms(0), |file| file.received_at);
+    let last_arrival =
+        arrived.last().and_then(|file| file.received_at).unwrap_or(Moment::from_ms(0));
     let started = Instant::now();
     let hub_messages = take_in_and_apply(&mut hub, arrived, false).await?;
     let seconds = started.elapsed().as_secs_f64();
@@ -174,7 +175,7 @@ fn months(demo: &Demo) -> BTreeSet<Month> {
 async fn forward(hub: &mut Hub, destinations: &Destinations, at: Moment) -> Result<(), CliError> {
     loop {
         let report = hub.forward_until_idle(destinations).await?;
-        let acks = hub.fetch_acks(destinations, at).await?;
+        let acks = hub.fetch_acks(destinations, Some(at)).await?;
         hub.process_until_idle(&Arc::new(AtomicU64::new(0))).await?;
         if report.delivered == 0 && acks == 0 {
             return Ok(());

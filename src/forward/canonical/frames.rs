@@ -181,7 +181,8 @@ impl Out {
         })?;
         order_key(&mut self.key, event.platform, event.order_id);
         let partition = partition_of(&self.key, route.partitions);
-        self.records.push(NewRecord { partition, value: framer.frame(&event).to_vec() });
+        let (key, value) = (self.key.clone(), framer.frame(&event).to_vec());
+        self.records.push(NewRecord { partition, key, value });
         Ok(())
     }
 }

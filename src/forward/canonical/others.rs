@@ -24,7 +24,8 @@ impl Publisher {
         for row in &rows {
             let partition = partition_of(row.key.as_bytes(), self.limits.other_partitions);
             let schema_id = record_of(&row.record)?.schema_id();
-            records.push(NewRecord { partition, value: frame(schema_id, &row.datum) });
+            let (key, value) = (row.key.clone().into_bytes(), frame(schema_id, &row.datum));
+            records.push(NewRecord { partition, key, value });
         }
         self.append(topic, records).await?;
         Ok(Some(rows))

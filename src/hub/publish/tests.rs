@@ -52,6 +52,7 @@ impl Folder {
     async fn hub(&self, name: &str, apply: ApplySettings, canonical: Limits) -> Hub {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let settings = HubSettings {
+            log: crate::hub::LogChoice::Embedded,
             retention: Retention::default(),
             data: self.0.join(name),
             database: None,

@@ -88,10 +88,13 @@ impl EmbeddedLog {
                 found,
             });
         }
-        let row = sqlx::query("insert into log_topic (topic) values ($1) returning topic_id")
-            .bind(topic)
-            .fetch_one(&mut *tx)
-            .await?;
+        let row = sqlx::query(
+            "insert into log_topic (topic, identity) values ($1, lower(hex(randomblob(16)))) \
+             returning topic_id",
+        )
+        .bind(topic)
+        .fetch_one(&mut *tx)
+        .await?;
         let topic_id: i64 = row.try_get("topic_id")?;
         for partition in 0..partitions {
             sqlx::query("insert into log_partition (topic_id, partition) values ($1, $2)")
@@ -115,6 +118,10 @@ impl Log for EmbeddedLog {
 
     fn append(&self, append: Append) -> BoxFuture<'_, Result<Vec<Appended>, LogError>> {
         Box::pin(append::append(self, append))
+    }
+
+    fn topic_id<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<String, LogError>> {
+        Box::pin(read::topic_id(self, topic))
     }
 
     fn extents<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<Vec<Extent>, LogError>> {
@@ -164,6 +171,10 @@ impl Log for EmbeddedLog {
                 .await?;
             Ok(row.map(|row| row.try_get("line")).transpose()?)
         })
+    }
+
+    fn retention_ms<'a>(&'a self, _topic: &'a str) -> BoxFuture<'a, Result<Option<i64>, LogError>> {
+        Box::pin(std::future::ready(Ok(None)))
     }
 
     fn trim<'a>(

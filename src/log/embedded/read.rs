@@ -39,6 +39,15 @@ pub(super) fn missing(topic: &str, partition: u32, found: &[Partition]) -> LogEr
     }
 }
 
+pub(super) async fn topic_id(log: &EmbeddedLog, topic: &str) -> Result<String, LogError> {
+    let row = sqlx::query("select identity from log_topic where topic = $1")
+        .bind(topic)
+        .fetch_optional(&log.reader)
+        .await?;
+    let row = row.ok_or_else(|| LogError::TopicUnknown { topic: topic.to_owned() })?;
+    Ok(row.try_get("identity")?)
+}
+
 pub(super) async fn extents(log: &EmbeddedLog, topic: &str) -> Result<Vec<Extent>, LogError> {
     let mut tx = log.reader.begin().await?;
     let found = partitions(&mut tx, topic).await?;

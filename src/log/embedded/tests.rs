@@ -45,7 +45,8 @@ async fn large_appends_are_cut_into_rows_and_read_whole() {
         let length = if n == 5 { 3 << 20 } else { 200_000 };
         (0..length).map(|at: u32| u8::try_from((at * 31 + n * 7) % 251).unwrap()).collect()
     };
-    let records = (0..30).map(|n| NewRecord { partition: 0, value: value(n) }).collect();
+    let records =
+        (0..30).map(|n| NewRecord { partition: 0, key: Vec::new(), value: value(n) }).collect();
     let given = log.append(orders(records)).await.unwrap();
     assert_eq!(given.len(), 1);
     assert_eq!(given[0].offsets, 0..30);
@@ -80,7 +81,11 @@ async fn damage_is_noticed_and_named() {
         let log = open(&folder).await;
         log.ensure_topic(TOPIC, 1).await.unwrap();
         for count in [10, 20, 30] {
-            let records = vec![NewRecord { partition: 0, value: b"{\"order\":1}".to_vec() }; count];
+            let records =
+                vec![
+                    NewRecord { partition: 0, key: Vec::new(), value: b"{\"order\":1}".to_vec() };
+                    count
+                ];
             log.append(orders(records)).await.unwrap();
         }
         meddle(&folder, statement).await;
@@ -102,7 +107,9 @@ async fn writers_and_readers_work_at_the_same_time() {
             for n in 0..25 {
                 let value = format!("{writer}/{n}").into_bytes();
                 let partition = writer % 2;
-                log.append(orders(vec![NewRecord { partition, value }])).await.unwrap();
+                log.append(orders(vec![NewRecord { partition, key: Vec::new(), value }]))
+                    .await
+                    .unwrap();
                 let from = log.extents(TOPIC).await.unwrap()[0].first;
                 log.read(TOPIC, 0, from, 1 << 20).await.unwrap();
             }
@@ -140,7 +147,7 @@ async fn hourly(log: &EmbeddedLog, hours: u32) {
                 .unwrap()
             });
             let received_at = Some(Moment::from_ms(i64::from(hour) * 3_600_000));
-            let records = vec![NewRecord { partition: 0, value: noise.collect() }];
+            let records = vec![NewRecord { partition: 0, key: Vec::new(), value: noise.collect() }];
             let append = Append { topic: topic.into(), received_at, ..orders(records) };
             log.append(append).await.unwrap();
         }
@@ -181,7 +188,7 @@ async fn topics_of_another_kind_do_not_make_a_topic_old() {
     let log = open(&folder).await;
     hourly(&log, 30).await;
     log.ensure_topic("events.orders", 1).await.unwrap();
-    let records = vec![NewRecord { partition: 0, value: b"x".to_vec() }];
+    let records = vec![NewRecord { partition: 0, key: Vec::new(), value: b"x".to_vec() }];
     let received_at = Some(Moment::from_ms(1_000 * 3_600_000));
     let append = Append { topic: "events.orders".into(), received_at, ..orders(records) };
     log.append(append).await.unwrap();
@@ -195,7 +202,7 @@ async fn topics_of_another_kind_do_not_make_a_topic_old() {
 /// Both topics once more, much later.
 async fn hourly_again(log: &EmbeddedLog) {
     for topic in ["raw.a", "raw.b"] {
-        let records = vec![NewRecord { partition: 0, value: b"x".to_vec() }];
+        let records = vec![NewRecord { partition: 0, key: Vec::new(), value: b"x".to_vec() }];
         let received_at = Some(Moment::from_ms(1_000 * 3_600_000));
         log.append(Append { topic: topic.into(), received_at, ..orders(records) }).await.unwrap();
     }

@@ -420,6 +420,7 @@ const fn letter(fate: Fate) -> u8 {
         Fate::Held => b'H',
         Fate::Ignored => b'I',
         Fate::Handoff => b'W',
+        Fate::NoRecord => b'-',
     }
 }
 

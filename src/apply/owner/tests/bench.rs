@@ -107,7 +107,7 @@ impl Bench {
             topic: self.topic.as_str().into(),
             feed: FeedId::new(feed).unwrap(),
             header_digest: None,
-            records: records.map(|value| NewRecord { partition, value }).collect(),
+            records: records.map(|value| NewRecord { partition, key: Vec::new(), value }).collect(),
             received_at: Some(at),
             mark: None,
         };

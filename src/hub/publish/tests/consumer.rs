@@ -9,7 +9,7 @@ use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value;
 
 use crate::hub::Hub;
-use crate::log::{Log, LogError};
+use crate::log::LogError;
 use crate::schema::topics::ORDERS;
 
 /// A record as a consumer has it.
@@ -40,7 +40,7 @@ impl Seen {
 pub(super) async fn consume(hub: &Hub, topic: &str) -> Vec<Consumed> {
     let mut schemas: HashMap<u32, Schema> = HashMap::new();
     let mut consumed = Vec::new();
-    let extents = match hub.log.extents(topic).await {
+    let extents = match hub.engine.log.extents(topic).await {
         Ok(extents) => extents,
         Err(LogError::TopicUnknown { .. }) => Vec::new(),
         Err(error) => panic!("{error}"),
@@ -48,7 +48,7 @@ pub(super) async fn consume(hub: &Hub, topic: &str) -> Vec<Consumed> {
     for extent in extents {
         let mut from = extent.first;
         while from < extent.next {
-            let batch = hub.log.read(topic, extent.partition, from, 1 << 20).await.unwrap();
+            let batch = hub.engine.log.read(topic, extent.partition, from, 1 << 20).await.unwrap();
             for record in &batch.records {
                 let bytes = batch.value(record);
                 assert_eq!(bytes[0], 0, "the frame's first byte");

@@ -1,12 +1,79 @@
-//! Trimming the embedded log: what is applied and of no open day, and what was published, where it
-//! is older or more than the limits permit; and with the messages what became of each of them.
+//! Which log a hub has. The one place that knows: everything else asks the trait.
+//!
+//! The embedded log is trimmed here: what is applied and of no open day, and what was published,
+//! where it is older or more than the limits permit. Kafka's is trimmed by its brokers.
 
-use super::{Hub, HubError};
-use crate::log::embedded::{Retention, TrimBound, Trimmed};
-use crate::log::{Extent, LogError};
+use std::sync::Arc;
+
+use super::{Hub, HubError, HubSettings};
+use crate::log::embedded::{Clock, EmbeddedLog, Retention, TrimBound, Trimmed};
+use crate::log::kafka::{KafkaLog, KafkaSettings};
+use crate::log::{Extent, Log, LogError};
 use crate::schema::topics::{ORDERS, OTHERS};
+use crate::store::Database;
 use crate::store::outcomes::forget_before;
 use crate::store::positions::{PartitionKey, done_with, topics};
+
+/// Which log to use.
+#[derive(Clone, Debug, Default)]
+pub enum LogChoice {
+    /// The one in the data folder.
+    #[default]
+    Embedded,
+    /// Kafka.
+    Kafka(KafkaSettings),
+}
+
+/// The log of a hub.
+pub(super) enum HubLog {
+    Embedded(EmbeddedLog),
+    Kafka(KafkaLog),
+}
+
+impl HubLog {
+    pub(super) async fn open(
+        settings: &HubSettings,
+        db: &Database,
+        clock: Clock,
+    ) -> Result<Self, HubError> {
+        match &settings.log {
+            LogChoice::Embedded => {
+                Ok(Self::Embedded(EmbeddedLog::open(&settings.data, clock).await?))
+            }
+            LogChoice::Kafka(kafka) => Ok(Self::Kafka(KafkaLog::open(kafka.clone(), db.clone())?)),
+        }
+    }
+
+    pub(super) fn shared(&self) -> Arc<dyn Log> {
+        match self {
+            Self::Embedded(log) => Arc::new(log.clone()),
+            Self::Kafka(log) => Arc::new(log.clone()),
+        }
+    }
+
+    pub(super) async fn close(&self) {
+        match self {
+            Self::Embedded(log) => log.close().await,
+            // Everything that was appended is confirmed; the clients end with their last user.
+            Self::Kafka(_) => {}
+        }
+    }
+
+    async fn retain(
+        &self,
+        bounds: &[TrimBound],
+        retention: Retention,
+    ) -> Result<Trimmed, LogError> {
+        match self {
+            Self::Embedded(log) => log.retain(bounds, retention).await,
+            Self::Kafka(log) => {
+                let places = bounds.iter().map(|bound| (&*bound.topic, bound.partition));
+                log.forget_trimmed(&places.collect::<Vec<_>>()).await?;
+                Ok(Trimmed::default())
+            }
+        }
+    }
+}
 
 impl Hub {
     /// Trims the log within the hub's own limits.
@@ -17,7 +84,9 @@ impl Hub {
         self.trim_log_to(self.retention).await
     }
 
-    /// Trims the log to these limits, never what is not applied or of an open day.
+    /// Trims the log to these limits, never what is not applied or of an open day. Of Kafka's only
+    /// the positions are forgotten that its brokers have trimmed. What became of a message goes
+    /// with it.
     ///
     /// # Errors
     /// As [`Hub::trim_log`].
@@ -41,7 +110,7 @@ impl Hub {
             }));
         }
         let trimmed = self.log.retain(&bounds, retention).await?;
-        if trimmed.records > 0 {
+        if trimmed.records > 0 || matches!(self.log, HubLog::Kafka(_)) {
             self.forget_outcomes().await?;
         }
         Ok(trimmed)

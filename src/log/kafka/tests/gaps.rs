@@ -1,0 +1,76 @@
+//! Positions that hold no record: Kafka's transactions take some for their markers, and what was taken
+//! back is never read.
+
+use std::time::Duration;
+
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+
+use super::{KafkaSubject, settings};
+use crate::log::Log;
+use crate::log::contract::{Subject, read_all};
+use crate::log::kafka::KafkaLog;
+
+const WITHIN: Duration = Duration::from_secs(30);
+
+/// A producer of another program, with transactions.
+fn transactional(name: &str) -> BaseProducer {
+    let mut config = settings().client();
+    config.set("transactional.id", name);
+    let producer: BaseProducer = config.create().unwrap();
+    producer.init_transactions(WITHIN).unwrap();
+    producer
+}
+
+fn send(producer: &BaseProducer, topic: &str, texts: &[&str]) {
+    producer.begin_transaction().unwrap();
+    for text in texts {
+        let feed = OwnedHeaders::new().insert(Header { key: "feed", value: Some("orders") });
+        let record = BaseRecord::<(), str>::to(topic).partition(0).payload(text).headers(feed);
+        producer.send(record).map_err(|(error, _)| error).unwrap();
+    }
+    producer.flush(WITHIN).unwrap();
+}
+
+/// A commit is answered before its markers are written: waits until the partition ends there.
+async fn await_end(log: &KafkaLog, topic: &str, next: u64) {
+    while log.extents(topic).await.unwrap()[0].next < next {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(log.extents(topic).await.unwrap()[0].next, next);
+}
+
+#[tokio::test]
+async fn records_of_transactions_are_read_once_they_are_committed_and_no_others() {
+    let subject = KafkaSubject::new().await;
+    let (log, topic) = (&subject.log, subject.topic());
+    log.ensure_topic(topic, 1).await.unwrap();
+    let producer = transactional(topic);
+    send(&producer, topic, &["0", "1"]);
+    producer.commit_transaction(WITHIN).unwrap();
+    send(&producer, topic, &["taken back"]);
+    producer.abort_transaction(WITHIN).unwrap();
+    await_end(log, topic, 5).await;
+    send(&producer, topic, &["5"]);
+    // Not committed yet: the partition ends before it.
+    let expected = vec![(0, "0".to_owned()), (1, "1".to_owned())];
+    assert_eq!(read_all((log, topic), 0, 0, 1 << 20).await, expected);
+    producer.commit_transaction(WITHIN).unwrap();
+    await_end(log, topic, 7).await;
+    // 2 is a marker, 3 was taken back, 4 is its marker, 6 a marker.
+    let expected = vec![(0, "0".to_owned()), (1, "1".to_owned()), (5, "5".to_owned())];
+    for bytes_max in [1, 1 << 20] {
+        assert_eq!(read_all((log, topic), 0, 0, bytes_max).await, expected);
+    }
+    for from in 2..=5 {
+        assert_eq!(read_all((log, topic), 0, from, 1 << 20).await, expected[2..], "from {from}");
+    }
+    // The end of the partition lies behind the last marker; there is nothing up to it.
+    for _ in 0..3 {
+        assert!(log.read(topic, 0, 6, 1 << 20).await.unwrap().records.is_empty());
+    }
+    send(&producer, topic, &["7"]);
+    producer.commit_transaction(WITHIN).unwrap();
+    await_end(log, topic, 9).await;
+    assert_eq!(read_all((log, topic), 0, 6, 1 << 20).await, [(7, "7".to_owned())]);
+}
