@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::apply::engine::ApplySettings;
 use crate::domain::time::{Day, Month};
@@ -126,7 +126,8 @@ pub(super) enum Command {
     Ingest(Ingest),
     /// Take all files of a generated folder into the log, with the times of their arrival.
     Replay(Replay),
-    /// Run as a service: page, API and intake over HTTP, process, forward; until Ctrl-C or SIGTERM.
+    /// Run as a service: page, API and intake over HTTP, process, publish, forward; until Ctrl-C or
+    /// SIGTERM.
     Run(Run),
     /// Apply everything that is in the log.
     Process(Limits),
@@ -234,7 +235,10 @@ pub(super) struct Replay {
 
 #[derive(Debug, Args)]
 pub(super) struct Run {
-    /// Address of page, API and intake.
+    /// What this instance does, where it does not do everything; given again for several.
+    #[arg(long, value_enum)]
+    pub(super) role: Vec<RoleArg>,
+    /// Address of page, API and intake, and of the answer whether it lives.
     #[arg(long, default_value = "127.0.0.1:8080")]
     pub(super) listen: String,
     /// File of intake tokens, a line a connector: `meituan = "…"`. A connector without one cannot
@@ -252,6 +256,18 @@ pub(super) struct Run {
     pub(super) golden_insurance: Option<String>,
     #[command(flatten)]
     pub(super) limits: Limits,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum RoleArg {
+    /// Takes messages in over HTTP.
+    Intake,
+    /// Owns partitions and applies what they bring.
+    Process,
+    /// Delivers, fetches acknowledgements, publishes.
+    Forward,
+    /// The page and its API.
+    Serve,
 }
 
 #[derive(Debug, Args)]

@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::options::{Folders, Run};
+use super::options::{Folders, RoleArg, Run};
 use super::{CliError, progress};
-use crate::hub::{Destinations, HttpAccess, Hub, HubError, Service, Tokens};
+use crate::hub::{Destinations, HttpAccess, Hub, HubError, Role, Service, Tokens};
 use crate::intake::http::AppendClock;
 
 pub(super) async fn run(folders: &Folders, asked: Run) -> Result<ExitCode, CliError> {
@@ -33,6 +33,7 @@ pub(super) async fn run(folders: &Folders, asked: Run) -> Result<ExitCode, CliEr
             tax: asked.tax,
             golden_insurance: asked.golden_insurance,
         },
+        roles: roles(&asked.role),
     };
     let mut interrupt = signal(SignalKind::interrupt()).map_err(CliError::Signals)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(CliError::Signals)?;
@@ -47,4 +48,17 @@ pub(super) async fn run(folders: &Folders, asked: Run) -> Result<ExitCode, CliEr
     })
     .await?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn roles(asked: &[RoleArg]) -> Vec<Role> {
+    if asked.is_empty() {
+        return Role::ALL.to_vec();
+    }
+    let role = |asked: &RoleArg| match asked {
+        RoleArg::Intake => Role::Intake,
+        RoleArg::Process => Role::Process,
+        RoleArg::Forward => Role::Forward,
+        RoleArg::Serve => Role::Serve,
+    };
+    asked.iter().map(role).collect()
 }

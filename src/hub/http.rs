@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use super::ingest::framing_of;
 use super::outcomes::BookOutcomes;
 use super::tokens::Tokens;
-use super::{Hub, HubError};
+use super::{Hub, HubError, Role};
 use crate::intake::http::{
     AppendClock, HttpConnector, HttpFeed, HttpIntake, HttpLimits, Token, router,
 };
@@ -64,6 +64,16 @@ impl Hub {
     /// [`HubError::Listen`] where the address cannot be had; [`HubError::NotLoopback`] where
     /// tokens would be sent to another one than loopback.
     pub async fn serve(&self, address: &str, access: &HttpAccess) -> Result<Front, HubError> {
+        self.front(address, access, &Role::ALL).await
+    }
+
+    /// As [`Hub::serve`], of some roles only what they have to be asked.
+    pub(super) async fn front(
+        &self,
+        address: &str,
+        access: &HttpAccess,
+        roles: &[Role],
+    ) -> Result<Front, HubError> {
         let failed = |source| HubError::Listen { address: address.to_owned(), source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let bound = listener.local_addr().map_err(failed)?;
@@ -71,7 +81,7 @@ impl Hub {
             return Err(HubError::NotLoopback { address: address.to_owned() });
         }
         let (stop, mut stopped) = watch::channel(false);
-        let routes = self.routes(access);
+        let routes = self.routes(access, roles);
         let serving = tokio::spawn(async move {
             let until = async move {
                 // A sender that is gone stops the server as well.
@@ -82,7 +92,7 @@ impl Hub {
         Ok(Front { address: bound, stop, serving })
     }
 
-    fn routes(&self, access: &HttpAccess) -> Router {
+    fn routes(&self, access: &HttpAccess, roles: &[Role]) -> Router {
         let engine = &self.engine;
         let books = Books {
             db: engine.db.clone(),
@@ -113,6 +123,13 @@ impl Hub {
             appended.send_replace(());
             std::future::ready(response)
         }));
-        serve::router(books).merge(intake)
+        let mut routes = serve::health_router(books.clone());
+        if roles.contains(&Role::Serve) {
+            routes = routes.merge(serve::router(books));
+        }
+        if roles.contains(&Role::Intake) {
+            routes = routes.merge(intake);
+        }
+        routes
     }
 }

@@ -16,6 +16,7 @@ mod outcomes;
 mod process;
 mod publish;
 mod recycle;
+mod role;
 mod service;
 mod share;
 mod tokens;
@@ -50,6 +51,7 @@ pub use keys::KeysError;
 pub use levy::MonthReport;
 pub use log::LogChoice;
 pub use recycle::Recycled;
+pub use role::Role;
 pub use service::Service;
 pub use tokens::{Tokens, TokensError};
 

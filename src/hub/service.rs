@@ -1,5 +1,5 @@
-//! The hub as a service: page, API and intake, process, forward and acknowledgements in one
-//! process, until it is told to stop. It ends at a batch boundary and gives its leases back.
+//! The hub as a service: page, API and intake, process, forward and acknowledgements, all of them
+//! or some, until it is told to stop. It ends at a batch boundary and gives its leases back.
 //!
 //! What the log brings is applied as soon as intake over HTTP says so; what another process
 //! appends to the same data folder is found within a second. Days are sealed and late events are
@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use super::forward::fetch_acks;
 use super::http::HttpAccess;
 use super::process::beat_until_stopped;
-use super::{Destinations, Hub, HubError};
+use super::{Destinations, Hub, HubError, Role};
 use crate::apply::engine::Engine;
 use crate::forward::contract::Contract;
 use crate::forward::relay::{Relay, RelayError};
@@ -39,11 +39,19 @@ pub struct Service {
     pub access: HttpAccess,
     /// Where what is owed goes.
     pub destinations: Destinations,
+    /// What this instance does.
+    pub roles: Vec<Role>,
+}
+
+impl Service {
+    fn has(&self, role: Role) -> bool {
+        self.roles.contains(&role)
+    }
 }
 
 impl Hub {
-    /// Runs all roles until `stop` is there, or until one of them cannot go on. `ready` hears the
-    /// address once it is listened on.
+    /// Runs its roles until `stop` is there, or until one of them cannot go on. `ready` hears the
+    /// address once it is listened on; whether it lives is answered there whatever the roles.
     ///
     /// # Errors
     /// [`HubError`] where a role cannot go on; the others have stopped as if they had been told.
@@ -55,7 +63,7 @@ impl Hub {
     ) -> Result<(), HubError> {
         let relay = service.destinations.relay()?;
         self.owners.is_shared = true;
-        let front = self.serve(&service.listen, &service.access).await?;
+        let front = self.front(&service.listen, &service.access, &service.roles).await?;
         ready(front.address);
         let mut roles = JoinSet::new();
         let told = self.stop.clone();
@@ -69,23 +77,17 @@ impl Hub {
             told.send_replace(true);
             Ok(())
         });
-        let (engine, due) = (Arc::clone(&self.engine), self.share_due.clone());
-        let told = self.stop.clone();
-        roles.spawn(async move {
-            ended(&told, beat_until_stopped(engine, due, told.subscribe()).await)
-        });
-        let engine = Arc::clone(&self.engine);
-        let told = self.stop.clone();
-        roles.spawn(async move { ended(&told, forward(&engine, &relay, told.subscribe()).await) });
-        for destination in service.destinations.settings() {
-            let (engine, told) = (Arc::clone(&self.engine), self.stop.clone());
-            let appended = self.appended.clone();
+        if service.has(Role::Process) {
+            let (engine, due) = (Arc::clone(&self.engine), self.share_due.clone());
+            let told = self.stop.clone();
             roles.spawn(async move {
-                let outcome = acks(&engine, destination, &appended, told.subscribe()).await;
-                ended(&told, outcome)
+                ended(&told, beat_until_stopped(engine, due, told.subscribe()).await)
             });
         }
-        let processed = self.process_until_stopped().await;
+        if service.has(Role::Forward) {
+            self.spawn_forward(&mut roles, relay, &service.destinations);
+        }
+        let processed = self.work_until_stopped(&service.roles).await;
         let outcome = ended(&self.stop, processed);
         let served = front.stop().await;
         let mut outcome = outcome.and(served);
@@ -96,14 +98,32 @@ impl Hub {
         outcome.and(closed)
     }
 
-    async fn process_until_stopped(&mut self) -> Result<(), HubError> {
+    fn spawn_forward(
+        &self,
+        roles: &mut JoinSet<Result<(), HubError>>,
+        relay: Relay,
+        destinations: &Destinations,
+    ) {
+        let (engine, told) = (Arc::clone(&self.engine), self.stop.clone());
+        roles.spawn(async move { ended(&told, forward(&engine, &relay, told.subscribe()).await) });
+        for destination in destinations.settings() {
+            let (engine, told) = (Arc::clone(&self.engine), self.stop.clone());
+            let appended = self.appended.clone();
+            roles.spawn(async move {
+                let outcome = acks(&engine, destination, &appended, told.subscribe()).await;
+                ended(&told, outcome)
+            });
+        }
+    }
+
+    async fn work_until_stopped(&mut self, roles: &[Role]) -> Result<(), HubError> {
         let progress = Arc::new(AtomicU64::new(0));
         let mut appended = self.appended.subscribe();
         let mut stopped = self.stop.subscribe();
         let mut pause = LOOK_EVERY;
         while !*stopped.borrow() {
             appended.mark_unchanged();
-            match self.process_and_publish(&progress).await {
+            match self.process_and_publish(&progress, roles).await {
                 Ok(()) => pause = LOOK_EVERY,
                 // Nothing was committed by halves; what is owned is claimed again.
                 Err(error) if error.is_passing() => {
@@ -122,10 +142,16 @@ impl Hub {
         Ok(())
     }
 
-    async fn process_and_publish(&mut self, progress: &Arc<AtomicU64>) -> Result<(), HubError> {
-        self.process_until_idle(progress).await?;
+    async fn process_and_publish(
+        &mut self,
+        progress: &Arc<AtomicU64>,
+        roles: &[Role],
+    ) -> Result<(), HubError> {
+        if roles.contains(&Role::Process) {
+            self.process_until_idle(progress).await?;
+        }
         // One instance publishes for all, so that what is published keeps its order.
-        if leads(&self.engine, "publish").await? {
+        if roles.contains(&Role::Forward) && leads(&self.engine, "publish").await? {
             self.publish_until_idle().await?;
         }
         Ok(())

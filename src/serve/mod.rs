@@ -44,6 +44,11 @@ struct Shared {
     last: snapshot::Last,
 }
 
+/// Whether an instance lives, asked by whoever watches it.
+pub fn health_router(books: Books) -> Router {
+    Router::new().route("/healthz", get(health)).with_state(books)
+}
+
 /// The page and its API.
 pub fn router(books: Books) -> Router {
     let shared = Arc::new(Shared { books, last: snapshot::Last::default() });
@@ -52,7 +57,6 @@ pub fn router(books: Books) -> Router {
         .route("/assets/{name}", get(assets::asset))
         .route("/v1/overview", get(overview_route))
         .route("/v1/status", get(status_route))
-        .route("/healthz", get(health))
         .with_state(shared)
 }
 
@@ -79,8 +83,8 @@ async fn status_route(State(shared): State<Arc<Shared>>) -> Result<Response, Ser
 }
 
 /// Whether this process answers and its database can be read.
-async fn health(State(shared): State<Arc<Shared>>) -> Result<&'static str, ServeError> {
-    drop(shared.books.db.snapshot().await?);
+async fn health(State(books): State<Books>) -> Result<&'static str, ServeError> {
+    drop(books.db.snapshot().await?);
     Ok("ok\n")
 }
 

@@ -62,6 +62,12 @@ impl Service {
         (response.status(), response.json().await.unwrap())
     }
 
+    /// The code that a path is answered with.
+    async fn get(&self, path: &str) -> u16 {
+        let answer = self.client.get(format!("{}{path}", self.address)).send().await.unwrap();
+        answer.status().as_u16()
+    }
+
     /// Sends files in this order, each at its time of arrival.
     pub(crate) async fn feed(&self, files: &[Arrival]) {
         for file in files {
@@ -237,6 +243,65 @@ async fn counterparties() -> (Vec<Running>, Vec<String>) {
 async fn owed(database: &SqlitePool) -> (i64, i64) {
     let sql = "select count(*), coalesce(sum(acked_at is null), 0) from outbox";
     sqlx::query_as(sql).fetch_one(database).await.unwrap()
+}
+
+/// One instance takes in and shows, one applies, one delivers: each answers that it lives, and does
+/// nothing of what the others are there for.
+#[tokio::test]
+async fn instances_with_a_role_each_do_together_what_one_does() {
+    let folder = Folder::new("service-roles");
+    let generated = generate(&folder, "600", "23");
+    let files: Vec<_> =
+        arrivals(&generated).into_iter().filter(|file| file.connector == "meituan").collect();
+    let tokens = folder.path("tokens.toml");
+    write_tokens(&tokens, ["meituan".to_owned()].into_iter());
+    let hub = Hub::new(folder.path("hub"));
+    let front =
+        ["--role", "intake", "--role", "serve", "--replay-clock", "--tokens", text(&tokens)];
+    let front = Service::start(&hub, &front);
+    front.feed(&files).await;
+    let database = hub.database().await;
+    let applied = "select coalesce(sum(received), 0) from outcome_sum";
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let received: i64 = sqlx::query_scalar(applied).fetch_one(&database).await.unwrap();
+    assert_eq!(received, 0, "nobody applies yet");
+
+    let process = Service::start(&hub, &["--role", "process"]);
+    front.applied_all(&files).await;
+    let published = "select count(*) from publish_cursor where batch > 0";
+    let cursors: i64 = sqlx::query_scalar(published).fetch_one(&database).await.unwrap();
+    let open = "select count(*) from outbox where state = 'owed'";
+    let waiting: i64 = sqlx::query_scalar(open).fetch_one(&database).await.unwrap();
+    assert!(cursors == 0 && waiting > 0, "nobody publishes or delivers yet: {waiting} owed");
+    for (service, page) in [(&front, 200), (&process, 404)] {
+        assert_eq!(service.get("/healthz").await, 200);
+        assert_eq!(service.get("/").await, page);
+    }
+
+    let (running, mut options) = counterparties().await;
+    options.extend(["--role".to_owned(), "forward".to_owned()]);
+    let forward = options.iter().map(String::as_str).collect::<Vec<_>>();
+    let forward = Service::start(&hub, &forward);
+    let since = Instant::now();
+    loop {
+        let cursors: i64 = sqlx::query_scalar(published).fetch_one(&database).await.unwrap();
+        let owed: i64 = sqlx::query_scalar(open).fetch_one(&database).await.unwrap();
+        if cursors > 0 && owed == 0 {
+            break;
+        }
+        assert!(since.elapsed() < PATIENCE, "{cursors} cursors, {owed} records owed");
+        tokio::time::sleep(LOOK).await;
+    }
+    for service in [forward, process, front] {
+        assert!(service.stop("TERM").success());
+    }
+    for simulator in running {
+        assert_eq!(simulator.violations(), [], "a contract was broken");
+        simulator.stop().await.unwrap();
+    }
+    assert_released(&database).await;
+    database.close().await;
+    hub.done(&["status"]);
 }
 
 /// What another process takes in is applied, forwarded and acknowledged without a word to it.
