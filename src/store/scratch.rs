@@ -107,10 +107,20 @@ pub(crate) fn server() -> String {
     let services = std::env::var("ZHIBAO_SERVICES").unwrap_or("target/services".to_owned());
     let file = Path::new(&services).join("env");
     let text = std::fs::read_to_string(&file).unwrap_or_default();
-    let url = text.lines().find_map(|line| line.strip_prefix(NAME)?.strip_prefix('='));
+    let named = |name| text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
     let missing = "expected PostgreSQL's address in ZHIBAO_POSTGRES or in";
     let start = "found none; run scripts/services up";
-    url.unwrap_or_else(|| panic!("{missing} {}, {start}", file.display())).to_owned()
+    let url = named(NAME).unwrap_or_else(|| panic!("{missing} {}, {start}", file.display()));
+    match named("ZHIBAO_POSTGRES_PASSWORD_FILE") {
+        Some(secret) => url.replacen('@', &format!(":{}@", password(secret)), 1),
+        None => url.to_owned(),
+    }
+}
+
+/// The password in a file that the script wrote: letters and digits.
+fn password(file: &str) -> String {
+    let text = std::fs::read_to_string(file).unwrap_or_else(|error| panic!("{file}: {error}"));
+    text.trim().to_owned()
 }
 
 /// The address of another database of the same server.
