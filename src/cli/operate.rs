@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicU64;
 use super::backfill::take_in_and_apply;
 use super::options::{Folders, Freeze, Limits, Replay, Seal, Trim};
 use super::{CliError, progress};
-use crate::hub::{Arrived, Hub, HubError, arrivals};
+use crate::hub::{Arrived, Hub, HubError, LogChoice, arrivals};
 use crate::levy::LevyPeriod;
 
 /// Takes all files of a generated folder in, each with the append time of its arrival.
@@ -104,6 +104,13 @@ pub(super) async fn evidence(folders: &Folders, limits: Limits) -> Result<ExitCo
 /// Drops from the log what is applied and over the limits.
 pub(super) async fn trim(folders: &Folders, asked: &Trim) -> Result<ExitCode, CliError> {
     let settings = folders.settings()?;
+    if let LogChoice::Kafka(_) = settings.log {
+        return Err(CliError::Argument {
+            what: "--log",
+            expected: "the embedded log; kafka's brokers trim by retention.ms of each topic",
+            found: "kafka".to_owned(),
+        });
+    }
     let mut retention = settings.retention;
     if let Some(hours) = asked.retention_hours {
         retention.log_retention_ms = i64::from(hours) * 3_600_000;

@@ -62,7 +62,8 @@ impl Hub {
     }
 
     /// Fetches what counterparties acknowledged since the last time and appends it to the log,
-    /// with the cursor behind it; `received_at` is the append time under a replay clock. Returns how many lines that was.
+    /// with the cursor behind it; `received_at` is the append time under a replay clock. Returns
+    /// how many lines that was.
     ///
     /// # Errors
     /// [`HubError`] where a counterparty cannot be reached or the log fails.

@@ -1,6 +1,6 @@
 //! Whether a log is still the one that a position was counted in, before anything is read from
-//! there. A log that was replaced, cut short or trimmed too far would otherwise be taken for the old
-//! one, and messages would be skipped in silence or applied as if they were others.
+//! there. A log that was replaced, cut short or trimmed too far would otherwise be taken for the
+//! old one, and messages would be skipped in silence or applied as if they were others.
 //!
 //! Nothing here mends anything: a lost position stops its partition until a person decides.
 
@@ -57,7 +57,8 @@ pub enum PositionLost {
     /// Records that were never applied are gone.
     #[error(
         "topic {topic} partition {partition}: expected records from position {next_offset} \
-        on, found the first at {first}: {missing} positions were trimmed before they were applied; {}",
+        on, found the first at {first}: {missing} positions were trimmed \
+        before they were applied; {}",
         DO_WHAT
     )]
     Trimmed {

@@ -1,5 +1,5 @@
-//! Where the servers of `scripts/services` answer, for tests that need them. Without the servers such a
-//! test fails with the command that starts them; none is ever skipped.
+//! Where the servers of `scripts/services` answer, for tests that need them. Without the servers
+//! such a test fails with the command that starts them; none is ever skipped.
 
 use std::path::PathBuf;
 

@@ -1,5 +1,5 @@
-# Ports of the test servers, for scripts/services. Each checkout takes the first stretch of a hundred
-# that nobody listens on and keeps it, so that several checkouts of one machine can run theirs.
+# Ports of the test servers, for scripts/services. Each checkout takes the first stretch of a
+# hundred that nobody listens on and keeps it, so that several checkouts can run theirs.
 # shellcheck shell=bash disable=SC2154 # `root` and `fail` are those of scripts/services
 
 choose_ports() {

@@ -1,6 +1,6 @@
 //! What the clients say aside: why a connection fails, and the ids of topics. The library gives
-//! neither as an answer: a wrong password is only a call that nobody answers in time, with a line of
-//! log beside it, and the id of a topic stands in no answer at all (ADR 0010).
+//! neither as an answer: a wrong password is only a call that nobody answers in time, with a line
+//! of log beside it, and the id of a topic stands in no answer at all (ADR 0010).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

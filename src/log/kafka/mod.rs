@@ -1,7 +1,7 @@
 //! The log on Apache Kafka, or on brokers that speak its protocol (ADR 0010).
 //!
-//! Records lie in Kafka's topics, under its own retention. Progress of intake, the positions that it
-//! was given, and header lines lie in the state database, since Kafka cannot look anything up by
+//! Records lie in Kafka's topics, under its own retention. Progress of intake, the positions that
+//! it was given, and header lines lie in the state database, since Kafka cannot look anything up by
 //! name: they are written behind the records, so that a crash in between costs duplicates and never
 //! a record. Positions that are applied are the database's alone; nothing is committed to Kafka.
 

@@ -1,5 +1,5 @@
-//! Reading: one consumer, partitions assigned by hand, a queue of its own for each partition that is
-//! read from. Bounded: so many partitions at once, and so much waiting for each.
+//! Reading: one consumer, partitions assigned by hand, a queue of its own for each partition that
+//! is read from. Bounded: so many partitions at once, and so much waiting for each.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -109,7 +109,7 @@ impl Readers {
         }
     }
 
-    /// The partition's reader; where there are too many, the one that was not used for longest goes.
+    /// The partition's reader; where there are too many, the one goes that was unused for longest.
     fn reader(&self, place: Place<'_>) -> Result<Arc<Mutex<Reader>>, LogError> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.reads += 1;

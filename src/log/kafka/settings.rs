@@ -1,5 +1,6 @@
-//! How to reach Kafka, as values: brokers, security, limits. What carries the promise (acks, idempotence,
-//! isolation, positions) is fixed here and cannot be set otherwise. Secrets come from files.
+//! How to reach Kafka, as values: brokers, security, limits. What carries the promise (acks,
+//! idempotence, isolation, positions) is fixed here and cannot be set otherwise. Secrets come from
+//! files.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -19,7 +19,8 @@ kafka_jars() {
     local wanted
     wanted="$(cksum <tests/services/kafka/pom.xml)"
     [ "$(cat "$root/kafka-jars/pom" 2>/dev/null)" != "$wanted" ] || return 0
-    command -v java >/dev/null || fail "expected Java 17 or newer, found none; run: scripts/setup test"
+    command -v java >/dev/null ||
+        fail "expected Java 17 or newer, found none; run: scripts/setup test"
     command -v mvn >/dev/null || fail "expected Maven, found none; run: scripts/setup test"
     echo "services: fetching Kafka's jars"
     rm -rf "$root/kafka-jars"
@@ -56,8 +57,8 @@ kafka_secrets() {
 
 kafka_certificate() { # kafka_certificate <common name> <days>
     openssl req -newkey rsa:2048 -nodes -subj "/CN=$1" -keyout "$1.key" -out "$1.csr"
-    openssl x509 -req -in "$1.csr" -CA ca.pem -CAkey ca.key -CAcreateserial -days "$2" -out "$1.pem" \
-        -extfile <(echo "subjectAltName=IP:127.0.0.1,DNS:localhost")
+    openssl x509 -req -in "$1.csr" -CA ca.pem -CAkey ca.key -CAcreateserial -days "$2" \
+        -out "$1.pem" -extfile <(echo "subjectAltName=IP:127.0.0.1,DNS:localhost")
 }
 
 # Runs a class of Kafka in place of this shell.

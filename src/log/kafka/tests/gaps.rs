@@ -1,5 +1,5 @@
-//! Positions that hold no record: Kafka's transactions take some for their markers, and what was taken
-//! back is never read.
+//! Positions that hold no record: Kafka's transactions take some for their markers, and what was
+//! taken back is never read.
 
 use std::time::Duration;
 

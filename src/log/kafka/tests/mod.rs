@@ -1,5 +1,5 @@
-//! What only the log on Kafka can get wrong, on the real server of `scripts/services`. The contract is
-//! tested for all logs.
+//! What only the log on Kafka can get wrong, on the real server of `scripts/services`. The contract
+//! is tested for all logs.
 
 mod broken;
 mod clients;
@@ -9,8 +9,9 @@ mod gaps;
 #[path = "../../../../tests/services/topics.rs"]
 mod topics;
 
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures_util::future::BoxFuture;
 
@@ -32,11 +33,11 @@ pub(crate) struct KafkaSubject {
 /// A name that no other test has, of this run or of an earlier one.
 pub(super) fn new_topic() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    #[expect(clippy::disallowed_methods, reason = "a name apart from those of earlier runs")]
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
+    // A hasher's random keys tell this run from others.
+    let run = RandomState::new().build_hasher().finish();
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     // None is the beginning of another: they are deleted by it.
-    format!("raw.t{now}-{}-{number:06}", std::process::id())
+    format!("raw.t{run:016x}-{number:06}")
 }
 
 pub(super) fn settings() -> KafkaSettings {
