@@ -1,5 +1,5 @@
-//! The whole hub on a real Kafka: the same books as on the embedded log, and a log that is no longer
-//! the one that positions were counted in stops it.
+//! The whole hub on a real Kafka: the same books as on the embedded log, and a log that is no
+//! longer the one that positions were counted in stops it.
 
 use std::time::Duration;
 
