@@ -1,6 +1,7 @@
 //! The process role: an owner for every partition that this instance has, a few working at a time.
 //! A command has every partition; a service has its share beside others (`share`).
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -166,6 +167,7 @@ impl Hub {
         self.share_due.send_replace(false);
         let Plan { release, claim } = next_moves(&self.engine).await?;
         self.owners.release(&release).await?;
+        self.drop_lost().await?;
         let permits = Arc::new(Semaphore::new(AT_ONCE));
         let mut claiming = JoinSet::new();
         for (key, partitions) in claim {
@@ -193,6 +195,17 @@ impl Hub {
                     .extend(Owner::claim(engine, holding.key, holding.partitions).await?);
             }
         }
+        Ok(())
+    }
+
+    /// Drops owners whose partitions others have claimed, such as an operator's command.
+    async fn drop_lost(&mut self) -> Result<(), HubError> {
+        let mut tx = self.engine.db.snapshot().await?;
+        let all = holdings(&mut tx, (self.engine.clock)()).await?;
+        tx.commit().await?;
+        let own = all.into_iter().filter(|one| one.owner.as_ref() == Some(&self.engine.owner));
+        let epochs: HashMap<PartitionKey, u64> = own.map(|one| (one.key, one.epoch)).collect();
+        self.owners.own.retain(|owner| epochs.get(owner.key()) == Some(&owner.epoch()));
         Ok(())
     }
 
@@ -282,13 +295,10 @@ async fn run(round: Round, mut owner: Owner) -> Result<(Option<Owner>, u64), Hub
         };
         let step = match step {
             // Nothing was committed that the memory has not, but the memory may be behind.
-            Err(error) if error.is_passing() => {
+            Err(error) if error.is_passing() || !owner.stands().await? => {
                 let key = owner.key();
-                tracing::warn!(
-                    topic = key.topic,
-                    partition = key.partition,
-                    "{error}; claimed again"
-                );
+                let (topic, partition) = (&key.topic, key.partition);
+                tracing::warn!(topic, partition, "{error}; claimed again");
                 Step::Lost
             }
             step => step?,

@@ -84,6 +84,7 @@ mod tests {
                 partition: u32::try_from(number).unwrap(),
             },
             partitions: 12,
+            epoch: 1,
             owner: (owner != '-').then(|| owner.to_ascii_lowercase().to_string()),
             over_ms: owner.is_uppercase().then_some(1),
         };

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use sqlx::{AssertSqlSafe, Row};
 
 use super::positions::{Lease, PartitionKey};
-use super::{Engine, StoreError, Tx, column};
+use super::{Engine, StoreError, Tx, column, uint};
 use crate::domain::time::Moment;
 
 /// A partition, and who has it.
@@ -17,6 +17,8 @@ pub struct Holding {
     pub partitions: u32,
     /// The instance that claimed it last and has not given it back.
     pub owner: Option<String>,
+    /// The epoch of its last claim.
+    pub epoch: u64,
     /// For how long that one's lease has run out, in milliseconds; `None` while it holds.
     pub over_ms: Option<i64>,
 }
@@ -102,7 +104,7 @@ pub async fn living(tx: &mut Tx, process_now: Moment) -> Result<BTreeSet<String>
 pub async fn holdings(tx: &mut Tx, process_now: Moment) -> Result<Vec<Holding>, StoreError> {
     let now = Engine::of(tx).now_sql("$1");
     let rows = sqlx::query(AssertSqlSafe(format!(
-        "select p.topic, p.partition, t.partitions, p.owner, \
+        "select p.topic, p.partition, t.partitions, p.owner, p.epoch, \
          cast({now} - p.lease_until as bigint) as over_ms \
          from position p join topic t on t.topic = p.topic order by p.topic, p.partition"
     )))
@@ -115,6 +117,7 @@ pub async fn holdings(tx: &mut Tx, process_now: Moment) -> Result<Vec<Holding>, 
             key: PartitionKey { topic: row.try_get("topic")?, partition },
             partitions: column::number(row, "partitions", "topic")?,
             owner: row.try_get("owner")?,
+            epoch: uint(row.try_get("epoch")?),
             over_ms: row.try_get::<Option<i64>, _>("over_ms")?.filter(|over| *over >= 0),
         })
     };

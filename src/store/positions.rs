@@ -150,6 +150,24 @@ pub async fn swap(
     Ok(done.rows_affected() == 1)
 }
 
+/// Whether a claim still stands: the partition has no other owner and no later batch.
+///
+/// # Errors
+/// [`StoreError::Sql`] where the engine refuses.
+pub async fn stands(tx: &mut Tx, key: &PartitionKey, claim: &Claim) -> Result<bool, StoreError> {
+    let row = sqlx::query(
+        "select 1 as one from position \
+         where topic = $1 and partition = $2 and batch = $3 and epoch = $4",
+    )
+    .bind(&key.topic)
+    .bind(i64::from(key.partition))
+    .bind(int(claim.batch))
+    .bind(int(claim.epoch))
+    .fetch_optional(&mut **tx)
+    .await?;
+    Ok(row.is_some())
+}
+
 /// Keeps the lease while a long step goes on without a batch. `false` where the partition has
 /// another owner by now.
 ///

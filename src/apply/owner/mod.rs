@@ -28,7 +28,7 @@ use crate::orders::identity::Fingerprints;
 use crate::orders::shard::{Phase, Shard, ShardSettings};
 use crate::store::Tx;
 use crate::store::levy;
-use crate::store::positions::{Claim, PartitionKey, claim, release, swap};
+use crate::store::positions::{Claim, PartitionKey, claim, release, stands, swap};
 
 use self::held::HeldOrders;
 use super::engine::{Engine, EngineError, connector_of};
@@ -131,6 +131,12 @@ impl Owner {
         self.partitions
     }
 
+    /// The epoch that it claimed.
+    #[must_use]
+    pub const fn epoch(&self) -> u64 {
+        self.claim.epoch
+    }
+
     /// Position of the next record and the partition's clock.
     #[must_use]
     pub const fn progress(&self) -> (u64, Moment) {
@@ -205,6 +211,18 @@ impl Owner {
             return Ok(Step::Lost);
         }
         self.late_run(true).await
+    }
+
+    /// Whether the partition is still this owner's. One that has lost it may look for what another
+    /// has sealed or joined meanwhile, before its next swap tells it so.
+    ///
+    /// # Errors
+    /// [`EngineError`] where the database refuses.
+    pub async fn stands(&self) -> Result<bool, EngineError> {
+        let mut tx = self.engine.db.snapshot().await?;
+        let stands = stands(&mut tx, &self.key, &self.claim).await?;
+        tx.commit().await?;
+        Ok(stands)
     }
 
     /// Gives the partition back at a batch boundary.

@@ -50,6 +50,7 @@ async fn an_owner_that_lost_its_partition_changes_nothing() {
         first.step().await.unwrap();
     }
     let mut second = bench.owner_in(&bench.beside("second"), 0).await;
+    assert!(!first.stands().await.unwrap() && second.stands().await.unwrap());
     assert_eq!(first.step().await.unwrap(), Step::Lost);
     second.step().await.unwrap();
     assert_eq!(first.step().await.unwrap(), Step::Lost);
