@@ -36,6 +36,8 @@ pub struct Context<'a> {
     pub raw_of: &'a dyn Fn(usize) -> RawMessage,
     /// Events from other partitions belong here and are never handed off again.
     pub is_handoff: bool,
+    /// The partition's own clock, by which its days are open for events of a handoff.
+    pub clock: Moment,
 }
 
 /// Orders that the batch will probably need: what the fast path cannot decide.
@@ -154,6 +156,14 @@ impl Run<'_> {
         }
     }
 
+    /// Whether an order of this day enters memory. What another partition read may come from long
+    /// after the day, by that one's clock, and find it open here.
+    fn is_open(&self, day: Day, item: &Incoming) -> bool {
+        let context = self.context;
+        let at = if context.is_handoff { context.clock } else { item.received_at };
+        self.shard.is_open(day, at)
+    }
+
     fn print_of(&self, id: &OrderId) -> u64 {
         let other = self.effects.collided.get(id).copied();
         other.unwrap_or_else(|| self.shard.print_of(id))
@@ -174,7 +184,7 @@ impl Run<'_> {
             return self.keep_early(item, print, raw);
         };
         let day = accepted_at.day();
-        if !self.shard.is_open(day, item.received_at) {
+        if !self.is_open(day, item) {
             return self.keep_late(item);
         }
         let order = Order::new(item.event.clone());
@@ -202,7 +212,7 @@ impl Run<'_> {
         };
         let day = item.event.accepted_at.map(Moment::day);
         match day {
-            Some(day) if self.shard.is_open(day, item.received_at) => {
+            Some(day) if self.is_open(day, item) => {
                 self.match_early(item, print, day, order);
                 self.fate(item, fate);
             }

@@ -403,6 +403,7 @@ fn resolve_batch(
         cuts,
         raw_of: &raw_of,
         is_handoff: work.handoff.is_some(),
+        clock: work.progress.received_at,
     };
     (resolve(shard, &context, &firsts, orders), firsts)
 }

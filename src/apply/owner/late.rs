@@ -61,8 +61,12 @@ impl Owner {
         for segment in &stored {
             events.extend(events_of(&decode(&segment.bytes)?.1, &settings.platform));
         }
-        let (open, sealed): (Vec<_>, Vec<_>) =
-            events.into_iter().partition(|late| shard.knows(&late.event.order_id));
+        let clock = self.claim.received_at;
+        let is_open = |late: &LateEvent| {
+            let day = late.event.accepted_at.map(Moment::day);
+            shard.knows(&late.event.order_id) || day.is_some_and(|day| shard.is_open(day, clock))
+        };
+        let (open, sealed): (Vec<_>, Vec<_>) = events.into_iter().partition(is_open);
         let prints = wanted(&sealed, &settings.fingerprints);
         let mut located = Vec::new();
         for (day, prints) in self.hits(&mut tx, None, &prints).await? {
@@ -181,6 +185,7 @@ impl Owner {
             cuts: &self.cuts,
             raw_of: &raw_of,
             is_handoff: true,
+            clock: self.claim.received_at,
         };
         resolve_batch(shard, &context, firsts, &incoming)
     }

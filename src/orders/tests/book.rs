@@ -108,7 +108,8 @@ impl Book {
         is_handoff: bool,
     ) -> Effects {
         let cuts = HashMap::new();
-        let context = Context { policy: &POLICY, cuts: &cuts, raw_of, is_handoff };
+        let clock = self.clock;
+        let context = Context { policy: &POLICY, cuts: &cuts, raw_of, is_handoff, clock };
         let mut firsts = FirstEvents::new();
         let mut wanted = probably_needed(&self.shard, incoming);
         for _ in 0..10 {

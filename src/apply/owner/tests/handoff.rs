@@ -8,6 +8,7 @@ use crate::store::outcomes::Tally;
 crate::store::scratch::on_each_engine!(
     a_batch_waits_while_its_target_has_too_much_waiting_and_goes_on_when_it_is_drained,
     two_that_wait_for_one_another_both_come_to_their_end,
+    an_order_from_a_partition_that_is_days_ahead_leaves_the_day_open,
 );
 
 const ORDERS_EACH: u64 = 60;
@@ -70,4 +71,31 @@ async fn two_that_wait_for_one_another_both_come_to_their_end() {
         let expected = Tally { received: all, applied: all, ..Tally::default() };
         assert_eq!(bench.tally().await, expected);
     }
+}
+
+/// Of two partitions one is read to its end first, days ahead of the other one's clock, and has an
+/// order of the other's open day. Previously the day was taken for sealed then: its orders were
+/// never folded, told or published, and counted again when they came again.
+async fn an_order_from_a_partition_that_is_days_ahead_leaves_the_day_open() {
+    let settings = ApplySettings { late_run_every_ms: 0, ..ApplySettings::default() };
+    let bench = Bench::with("meituan", 2, settings).await;
+    let numbers = (1000..).map(|n: u32| n.to_string());
+    let ids: Vec<String> = numbers.filter(|id| bench.home(id) == 0).take(4).collect();
+    let [first, second, astray, last] = &ids[..] else { panic!("four orders") };
+    let order = |id: &str| accepted(id, 7, july(2, 600)).bytes();
+    bench.append((0, "orders"), july(2, 610), &[order(first), order(second)]).await;
+    bench.append((1, "orders"), july(6, 0), &[order(astray)]).await;
+    let (mut home, mut ahead) = (bench.owner(0).await, bench.owner(1).await);
+    work(&mut home).await;
+    work(&mut ahead).await;
+    work(&mut home).await;
+    let sealed = "select cast(count(*) as bigint) as n from order_day where state = 'sealed'";
+    assert_eq!(bench.number(sealed).await, 0);
+    // All of them again, and a new one.
+    let again: Vec<_> = ids.iter().map(|id| order(id)).collect();
+    bench.append((0, "orders"), july(2, 620), &again).await;
+    work(&mut bench.owner(0).await).await;
+    assert_eq!(bench.counted().await, 4, "{last} is new");
+    let expected = Tally { received: 7, applied: 4, duplicate: 3, ..Tally::default() };
+    assert_eq!(bench.tally().await, expected);
 }
