@@ -116,7 +116,7 @@ pub(super) async fn trim(folders: &Folders, asked: &Trim) -> Result<ExitCode, Cl
         retention.log_retention_ms = i64::from(hours) * 3_600_000;
     }
     retention.log_bytes_max = asked.bytes_max.unwrap_or(retention.log_bytes_max);
-    let hub = Hub::open(&settings).await?;
+    let mut hub = Hub::open(&settings).await?;
     let trimmed = hub.trim_log_to(retention).await?;
     println!("{} records dropped, {} bytes", trimmed.records, trimmed.bytes);
     hub.close().await?;

@@ -80,7 +80,7 @@ impl Hub {
     ///
     /// # Errors
     /// [`HubError`] where database or log refuse.
-    pub async fn trim_log(&self) -> Result<Trimmed, HubError> {
+    pub async fn trim_log(&mut self) -> Result<Trimmed, HubError> {
         self.trim_log_to(self.retention).await
     }
 
@@ -90,7 +90,7 @@ impl Hub {
     ///
     /// # Errors
     /// As [`Hub::trim_log`].
-    pub async fn trim_log_to(&self, retention: Retention) -> Result<Trimmed, HubError> {
+    pub async fn trim_log_to(&mut self, retention: Retention) -> Result<Trimmed, HubError> {
         let mut tx = self.engine.db.snapshot().await?;
         let done = done_with(&mut tx).await?;
         tx.commit().await?;
@@ -116,17 +116,23 @@ impl Hub {
         Ok(trimmed)
     }
 
-    /// Forgets what became of messages that the log no longer has.
-    async fn forget_outcomes(&self) -> Result<(), HubError> {
+    /// Forgets what became of messages that the log no longer has; of partitions whose beginning
+    /// has not moved since the last time nothing is asked again.
+    async fn forget_outcomes(&mut self) -> Result<(), HubError> {
         let mut tx = self.engine.db.snapshot().await?;
         let topics = topics(&mut tx).await?;
         tx.commit().await?;
         for (topic, _) in topics {
             for extent in self.engine.log.extents(&topic).await? {
                 let key = PartitionKey { topic: topic.clone(), partition: extent.partition };
+                let before = self.forgotten_before.get(&key).copied().unwrap_or(0);
+                if extent.first <= before {
+                    continue;
+                }
                 let mut tx = self.engine.db.begin().await?;
                 forget_before(&mut tx, &key, extent.first).await?;
                 tx.commit().await?;
+                self.forgotten_before.insert(key, extent.first);
             }
         }
         Ok(())

@@ -22,6 +22,7 @@ mod share;
 mod tokens;
 mod versions;
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -41,7 +42,7 @@ use crate::log::LogError;
 use crate::log::embedded::Retention;
 use crate::normalize::{Connectors, ManifestError};
 use crate::policy::{Policy, PolicyError};
-use crate::store::positions::{note_log_id, register_topic};
+use crate::store::positions::{PartitionKey, note_log_id, register_topic};
 use crate::store::{Database, StoreError};
 
 pub use forward::Destinations;
@@ -89,6 +90,8 @@ pub struct Hub {
     stop: watch::Sender<bool>,
     /// Becomes true when partitions are to be claimed or given back.
     share_due: watch::Sender<bool>,
+    /// First position of each partition whose outcomes were forgotten up to there.
+    forgotten_before: HashMap<PartitionKey, u64>,
 }
 
 /// Why the hub cannot start or go on.
@@ -203,14 +206,14 @@ impl HubError {
         | Self::Engine(EngineError::Log(error))
         | Self::Canonical(CanonicalError::Log(error)) = self
         {
-            return error.is_transient();
+            return error.is_passing();
         }
         if let Self::Engine(error) = self {
             return error.is_passing();
         }
         matches!(self, Self::Acks(_))
             || matches!(self, Self::Store(error) | Self::Relay(RelayError::Store(error))
-                if error.is_passing())
+                | Self::Canonical(CanonicalError::Store(error)) if error.is_passing())
     }
 }
 
@@ -272,6 +275,7 @@ impl Hub {
             appended: watch::Sender::new(()),
             stop: watch::Sender::new(false),
             share_due: watch::Sender::new(false),
+            forgotten_before: HashMap::new(),
         })
     }
 

@@ -167,7 +167,6 @@ impl Hub {
         self.share_due.send_replace(false);
         let Plan { release, claim } = next_moves(&self.engine).await?;
         self.owners.release(&release).await?;
-        self.drop_lost().await?;
         let permits = Arc::new(Semaphore::new(AT_ONCE));
         let mut claiming = JoinSet::new();
         for (key, partitions) in claim {
@@ -182,30 +181,21 @@ impl Hub {
             // Another may have been faster.
             self.owners.own.extend(claimed??);
         }
-        // What the database says is this instance's, and no owner here has: its memory was lost.
         let mut tx = self.engine.db.snapshot().await?;
-        let all = holdings(&mut tx, (self.engine.clock)()).await?;
+        let mut held = holdings(&mut tx, (self.engine.clock)()).await?;
         tx.commit().await?;
-        for holding in all {
-            let is_own = holding.owner.as_deref() == Some(self.engine.owner.as_str());
-            if is_own && !self.owners.own.iter().any(|owner| *owner.key() == holding.key) {
+        held.retain(|one| one.owner.as_ref() == Some(&self.engine.owner));
+        // What others have claimed, such as an operator's command, is lost. What the database says
+        // is this instance's, and no owner here has, is claimed again: its memory was lost.
+        let epochs: HashMap<&PartitionKey, u64> =
+            held.iter().map(|one| (&one.key, one.epoch)).collect();
+        self.owners.own.retain(|owner| epochs.get(owner.key()) == Some(&owner.epoch()));
+        for one in held {
+            if !self.owners.own.iter().any(|owner| *owner.key() == one.key) {
                 let engine = Arc::clone(&self.engine);
-                self.owners
-                    .own
-                    .extend(Owner::claim(engine, holding.key, holding.partitions).await?);
+                self.owners.own.extend(Owner::claim(engine, one.key, one.partitions).await?);
             }
         }
-        Ok(())
-    }
-
-    /// Drops owners whose partitions others have claimed, such as an operator's command.
-    async fn drop_lost(&mut self) -> Result<(), HubError> {
-        let mut tx = self.engine.db.snapshot().await?;
-        let all = holdings(&mut tx, (self.engine.clock)()).await?;
-        tx.commit().await?;
-        let own = all.into_iter().filter(|one| one.owner.as_ref() == Some(&self.engine.owner));
-        let epochs: HashMap<PartitionKey, u64> = own.map(|one| (one.key, one.epoch)).collect();
-        self.owners.own.retain(|owner| epochs.get(owner.key()) == Some(&owner.epoch()));
         Ok(())
     }
 

@@ -129,7 +129,7 @@ pub enum LogError {
 impl LogError {
     /// Whether asking again later may help without anybody's doing: brokers that are away.
     #[must_use]
-    pub const fn is_transient(&self) -> bool {
+    pub const fn is_passing(&self) -> bool {
         match self {
             Self::Kafka { .. } | Self::NoAnswer { .. } => true,
             Self::TopicUnknown { .. }
