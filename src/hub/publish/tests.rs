@@ -12,12 +12,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use self::consumer::{Consumed, Seen, consume, orders};
 use crate::apply::engine::ApplySettings;
 use crate::domain::time::Day;
-use crate::forward::canonical::Limits;
-use crate::hub::{Arrived, Hub, HubSettings, arrivals};
+use crate::forward::canonical::{CanonicalError, Limits};
+use crate::hub::{Arrived, Hub, HubError, HubSettings, arrivals};
 use crate::log::embedded::Retention;
 use crate::schema::topics::{ORDERS, OTHERS};
 use crate::simulate::generate::naive::applied;
 use crate::simulate::generate::{GenerateOptions, Profile, generate};
+use crate::store::StoreError;
 
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
@@ -349,4 +350,11 @@ async fn roster_events_name_nobody_and_are_as_many_as_riders() {
         }
     }
     hub.close().await.unwrap();
+}
+
+#[test]
+fn a_database_that_is_away_while_events_are_published_is_asked_again() {
+    let away = |error| HubError::from(CanonicalError::Store(StoreError::Sql(error)));
+    assert!(away(sqlx::Error::PoolTimedOut).is_passing());
+    assert!(!away(sqlx::Error::RowNotFound).is_passing());
 }
