@@ -19,6 +19,7 @@ pub mod ledger;
 pub mod levy;
 pub mod locks;
 pub mod money;
+pub mod order_days;
 pub mod outbox;
 pub mod outcomes;
 pub mod positions;

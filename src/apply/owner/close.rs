@@ -16,8 +16,8 @@ use crate::orders::resolve::counted_cell;
 use crate::orders::seal::{OpenDay, SealedDay};
 use crate::orders::segment::{SegmentError, decode};
 use crate::orders::shard::Phase;
-use crate::store::Tx;
 use crate::store::segments::{self, SegmentKind};
+use crate::store::{Tx, order_days};
 
 use super::write::Progress;
 use super::{Owner, Step};
@@ -177,7 +177,7 @@ impl Owner {
         let place = (day, SegmentKind::Index, 0);
         self.put_bytes(tx, place, u64::from(orders), sealed.index, hasher).await?;
         self.write_riders(tx, &sealed.riders, hasher).await?;
-        segments::put_day(tx, &self.key, day, Phase::Sealed.code(), orders).await?;
+        order_days::put(tx, &self.key, day, Phase::Sealed.code(), orders).await?;
         Ok(orders)
     }
 
