@@ -32,6 +32,26 @@ pub async fn put(
     Ok(())
 }
 
+/// Days up to `last` that another partition of the topic has and this one has not.
+///
+/// # Errors
+/// [`StoreError::Sql`] where the engine refuses.
+pub async fn of_others(tx: &mut Tx, key: &PartitionKey, last: Day) -> Result<Vec<Day>, StoreError> {
+    let rows = sqlx::query(
+        "select distinct d.day as day from order_day d \
+         where d.topic = $1 and d.partition <> $2 and d.day <= $3 and not exists \
+           (select 1 from order_day own \
+            where own.topic = d.topic and own.partition = $2 and own.day = d.day) \
+         order by 1",
+    )
+    .bind(&key.topic)
+    .bind(i64::from(key.partition))
+    .bind(i64::from(last.epoch_days()))
+    .fetch_all(&mut **tx)
+    .await?;
+    rows.iter().map(|row| Ok(day_of(row.try_get("day")?))).collect()
+}
+
 /// States of all days of a partition: day, phase, next ordinal.
 ///
 /// # Errors
@@ -52,8 +72,11 @@ pub async fn of_partition(
     for row in rows {
         let day: i64 = row.try_get("day")?;
         let next: i64 = row.try_get("next_ordinal")?;
-        let day = Day::from_epoch_days(i32::try_from(day).unwrap_or(i32::MAX));
-        days.push((day, row.try_get("state")?, u32::try_from(next).unwrap_or(u32::MAX)));
+        days.push((day_of(day), row.try_get("state")?, u32::try_from(next).unwrap_or(u32::MAX)));
     }
     Ok(days)
+}
+
+fn day_of(kept: i64) -> Day {
+    Day::from_epoch_days(i32::try_from(kept).unwrap_or(i32::MAX))
 }

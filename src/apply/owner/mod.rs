@@ -67,6 +67,8 @@ pub struct Owner {
     late_waiting: bool,
     late_run_at: Moment,
     early_left_until: Option<Day>,
+    /// Last closed day up to which the days of the topic's other partitions were looked for.
+    others_sealed_until: Option<Day>,
     /// Batch at which records of batches were last joined.
     records_joined: u64,
     lag: lag::Lag,
@@ -116,6 +118,7 @@ impl Owner {
             held: HeldOrders::default(),
             late_waiting: false,
             early_left_until: None,
+            others_sealed_until: None,
             records_joined: 0,
             lag: lag::Lag::new(retention_ms),
         };

@@ -5,4 +5,5 @@ mod beside;
 mod handoff;
 mod held_again;
 mod log_bound;
+mod sealing;
 mod taken_back;
