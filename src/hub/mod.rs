@@ -204,6 +204,7 @@ impl HubError {
     pub fn is_passing(&self) -> bool {
         if let Self::Log(error)
         | Self::Engine(EngineError::Log(error))
+        | Self::Intake(IntakeError::Log(error))
         | Self::Canonical(CanonicalError::Log(error)) = self
         {
             return error.is_passing();
