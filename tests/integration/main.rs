@@ -6,6 +6,7 @@
 mod again;
 mod books;
 mod broken_inputs;
+mod crash;
 mod demo_truth;
 #[path = "../services/facts.rs"]
 mod facts;
