@@ -19,6 +19,7 @@ mod recycle;
 mod role;
 mod service;
 mod share;
+mod tls;
 mod tokens;
 mod versions;
 
@@ -54,6 +55,7 @@ pub use log::LogChoice;
 pub use recycle::Recycled;
 pub use role::Role;
 pub use service::Service;
+pub use tls::{TlsError, TlsFiles};
 pub use tokens::{Tokens, TokensError};
 
 /// Where a hub keeps its state and finds its rules.
@@ -153,12 +155,15 @@ pub enum HubError {
     /// Tokens would cross a network in the clear.
     #[error(
         "address {address}: expected a loopback address for intake over plain http, found another; \
-         end tls in front of the hub"
+         name --tls-certificate and --tls-key, or end tls in front of the hub"
     )]
     NotLoopback {
         /// The address.
         address: String,
     },
+    /// Certificate and key of the front cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// There is no such connector or feed.
     #[error("expected a connector and feed of the manifests, found {found:?}")]
     NoFeed {

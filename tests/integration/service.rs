@@ -62,6 +62,11 @@ impl Service {
         (response.status(), response.json().await.unwrap())
     }
 
+    /// The address that it says it listens on.
+    pub(crate) fn url(&self) -> &str {
+        &self.address
+    }
+
     /// The code that a path is answered with.
     async fn get(&self, path: &str) -> u16 {
         let answer = self.client.get(format!("{}{path}", self.address)).send().await.unwrap();
@@ -124,7 +129,7 @@ fn key_of(file: &Arrival) -> String {
     format!("{}-{}", names[1], names[0])
 }
 
-fn token_of(connector: &str) -> String {
+pub(crate) fn token_of(connector: &str) -> String {
     format!("a token for tests of {connector}")
 }
 
