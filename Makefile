@@ -11,7 +11,7 @@ ORDERS ?= 1000000
 KILLS ?= 300
 CRASH_TEST = crash::crashes_of_everything_lose_nothing_and_double_nothing
 
-.PHONY: demo test truth crash lint fmt
+.PHONY: demo test truth crash reliability lint fmt
 
 # The main job at full size, with simulators of every counterparty.
 demo:
@@ -45,3 +45,8 @@ crash:
 	cargo build --release
 	ZHIBAO_BIN="$${CARGO_TARGET_DIR:-target}/release/zhibao" ZHIBAO_CRASH_KILLS=$(KILLS) \
 		cargo test --test integration -- --exact --nocapture $(CRASH_TEST)
+
+# All of it at length, in the background of a day; adds a line to docs/reliability.md.
+reliability:
+	@scripts/setup test
+	scripts/reliability
