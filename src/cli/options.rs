@@ -49,6 +49,10 @@ pub(super) struct Folders {
     /// environment's ZHIBAO_KAFKA_PROPERTIES. Secrets by file: `sasl.password.file = …`.
     #[arg(long, global = true)]
     pub(super) log_properties: Option<PathBuf>,
+    /// Address of a schema registry that gives the numbers of schemas in place of the hub's own,
+    /// for example http://127.0.0.1:8081; a user and password may stand in it, on loopback.
+    #[arg(long, global = true, env = "ZHIBAO_SCHEMA_REGISTRY", hide_env_values = true)]
+    pub(super) schema_registry: Option<String>,
     /// Take the append time from the senders, who must give it over HTTP in the header
     /// zhibao-received-at (milliseconds since the epoch): for replays and tests, never beside live
     /// messages. With Kafka every command on messages of a replay needs it.
@@ -96,6 +100,7 @@ impl Folders {
             },
             retention: Retention::default(),
             canonical: PublishLimits::default(),
+            schema_registry: self.schema_registry.clone().filter(|it| !it.is_empty()),
         })
     }
 
