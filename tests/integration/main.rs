@@ -11,6 +11,7 @@ mod demo_truth;
 #[path = "../services/facts.rs"]
 mod facts;
 mod fed_again;
+mod foreign_clients;
 mod hub;
 mod killed;
 mod log_trim;
