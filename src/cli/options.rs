@@ -157,6 +157,9 @@ pub(super) enum Command {
     /// The embedded log.
     #[command(subcommand)]
     Log(LogCommand),
+    /// Kafka's brokers.
+    #[command(subcommand)]
+    Kafka(KafkaCommand),
     /// Manifests of counterparties.
     #[command(subcommand)]
     Connector(ConnectorCommand),
@@ -339,6 +342,35 @@ pub(super) struct HeldFilter {
 pub(super) enum LogCommand {
     /// Drop messages that are applied, where they are older or more than the limits permit.
     Trim(Trim),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum KafkaCommand {
+    /// Print the commands that grant a principal what it needs, and nothing else.
+    Acl(Acl),
+}
+
+#[derive(Debug, Args)]
+#[group(id = "grantee", required = true, multiple = false)]
+pub(super) struct Grantees {
+    /// A counterparty that appends to its own topic.
+    #[arg(long)]
+    pub(super) connector: Option<String>,
+    /// The hub itself.
+    #[arg(long)]
+    pub(super) hub: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Acl {
+    #[command(flatten)]
+    pub(super) grantee: Grantees,
+    /// The name that the brokers know the principal by.
+    #[arg(long)]
+    pub(super) principal: String,
+    /// The brokers, host:port; those of --log where they are not named.
+    #[arg(long)]
+    pub(super) bootstrap: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -13,6 +13,7 @@ mod facts;
 mod fed_again;
 mod foreign_clients;
 mod hub;
+mod kafka_rights;
 mod killed;
 mod log_trim;
 mod new_platform;
