@@ -16,6 +16,7 @@ mod outcomes;
 mod process;
 mod publish;
 mod recycle;
+mod registry;
 mod role;
 mod service;
 mod share;
@@ -28,6 +29,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::watch;
+
+use self::registry::SchemaRegistry;
 
 use crate::apply::engine::{ApplySettings, Engine, EngineError, topic_of};
 use crate::apply::freeze::FreezeError;
@@ -43,6 +46,8 @@ use crate::log::LogError;
 use crate::log::embedded::Retention;
 use crate::normalize::{Connectors, ManifestError};
 use crate::policy::{Policy, PolicyError};
+use crate::registry::client::ClientError as RegistryError;
+use crate::schema::SchemaIds;
 use crate::store::positions::{PartitionKey, note_log_id, register_topic};
 use crate::store::{Database, StoreError};
 
@@ -77,6 +82,8 @@ pub struct HubSettings {
     pub retention: Retention,
     /// Limits of publishing.
     pub canonical: CanonicalLimits,
+    /// Address of the schema registry, where it is another one than the hub's own.
+    pub schema_registry: Option<String>,
 }
 
 /// A running hub.
@@ -85,6 +92,10 @@ pub struct Hub {
     log: log::HubLog,
     retention: Retention,
     canonical: CanonicalLimits,
+    schema_ids: SchemaIds,
+    /// Whether schemas have the numbers of the hub's own registry, which it serves then.
+    serves_registry: bool,
+    topic_prefix: String,
     owners: process::Owners,
     /// Moves whenever records may have come in from within this process.
     appended: watch::Sender<()>,
@@ -141,6 +152,9 @@ pub enum HubError {
     /// A counterparty's address is none.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// The schema registry that is named gives no numbers.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
     /// Acknowledgements cannot be fetched.
     #[error(transparent)]
     Acks(#[from] AckError),
@@ -230,7 +244,7 @@ impl Hub {
     /// [`HubError`] with file, line and field where a manifest or a rule is wrong, or where the
     /// data folder cannot be used.
     pub async fn open(settings: &HubSettings) -> Result<Self, HubError> {
-        let connectors = Arc::new(Connectors::load(&settings.connectors)?);
+        let mut connectors = Connectors::load(&settings.connectors)?;
         let policy = Arc::new(Policy::load(&settings.policy)?);
         let db = match &settings.database {
             Some(url) => Database::connect(url).await?,
@@ -247,6 +261,7 @@ impl Hub {
             log.ensure_topic(&topic, manifest.partitions()).await?;
             log_ids.push(log.topic_id(&topic).await?);
         }
+        let schema_registry = SchemaRegistry::ask(settings, &db, &connectors).await?;
         let mut tx = db.begin().await?;
         keys::compare(&mut tx, &keys, &settings.data).await?;
         let manifests = versions::record(&mut tx, "manifests", &connectors.to_bytes()).await?;
@@ -257,11 +272,12 @@ impl Hub {
             register_topic(&mut tx, &topic, name, partitions).await?;
             note_log_id(&mut tx, &topic, log_id).await?;
         }
+        let schema_ids = schema_registry.settle(&mut tx, settings, &mut connectors).await?;
         tx.commit().await?;
         let engine = Engine {
             db,
             log,
-            connectors,
+            connectors: Arc::new(connectors),
             policy,
             versions: format!("manifests:{manifests} policy:{rules}"),
             manifest_version: manifests,
@@ -277,6 +293,9 @@ impl Hub {
             log: hub_log,
             retention: settings.retention,
             canonical: settings.canonical,
+            schema_ids,
+            serves_registry: schema_registry.is_own(),
+            topic_prefix: registry::topic_prefix(settings).to_owned(),
             owners: process::Owners::default(),
             appended: watch::Sender::new(()),
             stop: watch::Sender::new(false),
