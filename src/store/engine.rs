@@ -14,6 +14,7 @@ use super::{StoreError, Tx};
 
 // The embedded log is SQLite too.
 pub(crate) use sqlite::{BEGIN_WRITE, check_durability, prepare_reader};
+pub(super) use sqlite::{connect_simulated, set_room};
 
 /// The engines that keep the state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
