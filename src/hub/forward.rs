@@ -95,10 +95,18 @@ pub(super) async fn fetch_acks(
     (destination, settings): (&'static str, &Settings),
     received_at: Option<Moment>,
 ) -> Result<u64, HubError> {
-    let poller = AckPoller::new(settings)?;
+    fetch_acks_from(engine, (destination, &AckPoller::new(settings)?), received_at).await
+}
+
+/// As [`fetch_acks`], by a poller that is there.
+pub(super) async fn fetch_acks_from(
+    engine: &Engine,
+    (destination, poller): (&'static str, &AckPoller),
+    received_at: Option<Moment>,
+) -> Result<u64, HubError> {
     let mut total = 0;
     loop {
-        let lines = fetch_page(engine, destination, &poller, received_at).await?;
+        let lines = fetch_page(engine, destination, poller, received_at).await?;
         total += lines;
         if lines == 0 {
             return Ok(total);

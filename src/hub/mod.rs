@@ -38,12 +38,12 @@ use crate::forward::canonical::{CanonicalError, Limits as CanonicalLimits};
 use crate::forward::client::ClientError;
 use crate::forward::relay::RelayError;
 use crate::intake::{IntakeError, Route};
-use crate::log::LogError;
+use crate::log::{Log, LogError};
 use crate::log::embedded::Retention;
 use crate::normalize::{Connectors, ManifestError};
 use crate::policy::{Policy, PolicyError};
 use crate::store::positions::{PartitionKey, note_log_id, register_topic};
-use crate::store::{Database, StoreError};
+use crate::store::{Database, StoreError, Tx};
 
 pub use forward::Destinations;
 pub use http::{Front, HttpAccess};
@@ -234,23 +234,10 @@ impl Hub {
         let hub_log = log::HubLog::open(settings, &db, Arc::clone(&clock)).await?;
         let log = hub_log.shared();
         let keys = keys::load_or_make(&settings.data)?;
-        // Brokers take their time: they are asked before the one writing transaction begins.
-        let mut log_ids = Vec::new();
-        for manifest in connectors.iter() {
-            let topic = topic_of(manifest.name());
-            log.ensure_topic(&topic, manifest.partitions()).await?;
-            log_ids.push(log.topic_id(&topic).await?);
-        }
+        let log_ids = make_topics(&*log, &connectors).await?;
         let mut tx = db.begin().await?;
         keys::compare(&mut tx, &keys, &settings.data).await?;
-        let manifests = versions::record(&mut tx, "manifests", &connectors.to_bytes()).await?;
-        let rules = versions::record(&mut tx, "policy", &policy.to_bytes()).await?;
-        for (manifest, log_id) in connectors.iter().zip(&log_ids) {
-            let topic = topic_of(manifest.name());
-            let (name, partitions) = (manifest.name().as_str(), manifest.partitions());
-            register_topic(&mut tx, &topic, name, partitions).await?;
-            note_log_id(&mut tx, &topic, log_id).await?;
-        }
+        let (manifests, rules) = register(&mut tx, (&connectors, &policy), &log_ids).await?;
         tx.commit().await?;
         let engine = Engine {
             db,
@@ -266,17 +253,27 @@ impl Hub {
             clock,
             settings: settings.apply,
         };
-        Ok(Self {
+        Ok(Self::assemble(engine, hub_log, settings.retention, settings.canonical))
+    }
+
+    /// A hub of parts that are open.
+    fn assemble(
+        engine: Engine,
+        log: log::HubLog,
+        retention: Retention,
+        canonical: CanonicalLimits,
+    ) -> Self {
+        Self {
             engine: Arc::new(engine),
-            log: hub_log,
-            retention: settings.retention,
-            canonical: settings.canonical,
+            log,
+            retention,
+            canonical,
             owners: process::Owners::default(),
             appended: watch::Sender::new(()),
             stop: watch::Sender::new(false),
             share_due: watch::Sender::new(false),
             forgotten_before: HashMap::new(),
-        })
+        }
     }
 
     /// The state database, for readers.
@@ -315,12 +312,18 @@ impl Hub {
     /// # Errors
     /// [`HubError`] where a lease cannot be given back.
     pub async fn close(mut self) -> Result<(), HubError> {
+        self.give_back().await?;
+        self.log.close().await;
+        self.engine.db.close().await;
+        Ok(())
+    }
+
+    /// Gives all partitions back.
+    async fn give_back(&mut self) -> Result<(), HubError> {
         self.owners.release_all().await?;
         if self.owners.is_shared {
             self.leave().await?;
         }
-        self.log.close().await;
-        self.engine.db.close().await;
         Ok(())
     }
 
@@ -331,4 +334,32 @@ impl Hub {
         });
         HubError::NoFeed { found: format!("{connector}/{feed}{}", known.unwrap_or_default()) }
     }
+}
+
+/// Makes the raw topic of every connector where it is missing; gives what the log knows each by.
+/// Brokers take their time: they are asked before the one writing transaction begins.
+async fn make_topics(log: &dyn Log, connectors: &Connectors) -> Result<Vec<String>, LogError> {
+    let mut log_ids = Vec::new();
+    for manifest in connectors.iter() {
+        let topic = topic_of(manifest.name());
+        log.ensure_topic(&topic, manifest.partitions()).await?;
+        log_ids.push(log.topic_id(&topic).await?);
+    }
+    Ok(log_ids)
+}
+
+/// Records manifests and policy as versions and registers their topics; gives the versions.
+async fn register(
+    tx: &mut Tx,
+    (connectors, policy): (&Connectors, &Policy),
+    log_ids: &[String],
+) -> Result<(u32, u32), StoreError> {
+    let manifests = versions::record(tx, "manifests", &connectors.to_bytes()).await?;
+    let rules = versions::record(tx, "policy", &policy.to_bytes()).await?;
+    for (manifest, log_id) in connectors.iter().zip(log_ids) {
+        let topic = topic_of(manifest.name());
+        register_topic(tx, &topic, manifest.name().as_str(), manifest.partitions()).await?;
+        note_log_id(tx, &topic, log_id).await?;
+    }
+    Ok((manifests, rules))
 }
