@@ -19,6 +19,7 @@ mod recycle;
 mod role;
 mod service;
 mod share;
+pub mod simulation;
 mod tokens;
 mod versions;
 
