@@ -35,6 +35,10 @@ pub struct ApplySettings {
     pub handoff_bytes_max: u64,
     /// Whether what is applied is kept until it is published to the canonical topics.
     pub canonical_topics: bool,
+    /// Of how many messages the share is taken that is held for a reason new to the connector.
+    pub held_window: u64,
+    /// Where more percent of them are held (`held_share_max`), the connector is paused.
+    pub held_percent_max: u64,
 }
 
 impl Default for ApplySettings {
@@ -48,6 +52,8 @@ impl Default for ApplySettings {
             late_run_every_ms: 3_600_000,
             handoff_bytes_max: 64 << 20,
             canonical_topics: true,
+            held_window: 10_000,
+            held_percent_max: 20,
         }
     }
 }
@@ -126,6 +132,16 @@ impl EngineError {
     #[must_use]
     pub fn is_passing(&self) -> bool {
         matches!(self, Self::Apply(ApplyError::Store(error)) if error.is_passing())
+    }
+
+    /// Whether the cause lies in the messages of the batch: others may be applied.
+    #[must_use]
+    pub fn is_of_the_messages(&self) -> bool {
+        match self {
+            Self::Apply(error) => error.is_of_the_messages(),
+            Self::Thread(error) => error.is_panic(),
+            Self::Log(_) | Self::Segment(_) | Self::Codec(_) | Self::NoConnector { .. } => false,
+        }
     }
 }
 

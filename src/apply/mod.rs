@@ -79,6 +79,18 @@ pub enum ApplyError {
     Cipher(#[from] CipherError),
 }
 
+impl ApplyError {
+    /// Whether the cause lies in what the messages say, so that others may be applied.
+    #[must_use]
+    pub fn is_of_the_messages(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_of_the_values(),
+            Self::Money(_) | Self::Entry(_) => true,
+            Self::Cipher(_) => false,
+        }
+    }
+}
+
 impl From<sqlx::Error> for ApplyError {
     fn from(error: sqlx::Error) -> Self {
         Self::Store(error.into())

@@ -115,6 +115,7 @@ async fn run(options: Options) -> Result<ExitCode, CliError> {
         Command::Seal(asked) => operate::seal(&folders, &asked).await,
         Command::Freeze(asked) => operate::freeze(&folders, &asked).await,
         Command::Evidence(limits) => operate::evidence(&folders, limits).await,
+        Command::Resume(asked) => operate::resume(&folders, &asked).await,
         Command::Status => {
             let hub = Hub::open(&folders.settings()?).await?;
             let mut tx = hub.database().snapshot().await?;

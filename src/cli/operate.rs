@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use super::backfill::take_in_and_apply;
-use super::options::{Folders, Freeze, Limits, Replay, Seal, Trim};
+use super::options::{Folders, Freeze, Limits, Replay, Resume, Seal, Trim};
 use super::{CliError, progress};
+use crate::domain::ids::ConnectorId;
 use crate::hub::{Arrived, Hub, HubError, LogChoice, arrivals};
 use crate::levy::LevyPeriod;
+use crate::store::{StoreError, pauses};
 
 /// Takes all files of a generated folder in, each with the append time of its arrival.
 pub(super) async fn replay(folders: &Folders, asked: &Replay) -> Result<ExitCode, CliError> {
@@ -90,6 +92,27 @@ pub(super) async fn freeze(folders: &Folders, asked: &Freeze) -> Result<ExitCode
     }
     hub.close().await?;
     Ok(if report.blocked.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Lets a paused connector's messages be applied again.
+pub(super) async fn resume(folders: &Folders, asked: &Resume) -> Result<ExitCode, CliError> {
+    let hub = Hub::open(&folders.settings()?).await?;
+    let connector = ConnectorId::new(&asked.connector).ok();
+    let connector = connector.filter(|name| hub.connectors().get(name).is_some());
+    let connector = connector.ok_or_else(|| CliError::Argument {
+        what: "connector",
+        expected: "a folder name of the manifests",
+        found: asked.connector.clone(),
+    })?;
+    let mut tx = hub.database().begin().await?;
+    let pause = pauses::resume(&mut tx, &connector).await?;
+    tx.commit().await.map_err(StoreError::from)?;
+    match pause {
+        Some(pause) => println!("{connector}: applied again; {} is known now", pause.reason),
+        None => println!("{connector}: was not paused"),
+    }
+    hub.close().await?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Looks for the orders that bear witness to each case that wants them.

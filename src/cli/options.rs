@@ -140,6 +140,9 @@ pub(super) enum Command {
     Freeze(Freeze),
     /// Attach to each case the orders that bear witness to it.
     Evidence(Limits),
+    /// Apply a connector's messages again that was paused because too many of them were held for a
+    /// reason that was new.
+    Resume(Resume),
     /// Control points and balances; fails where a sum does not close.
     Status,
     /// Write the books as one JSON document, in the shape of truth.json.
@@ -293,6 +296,12 @@ pub(super) struct Freeze {
     pub(super) reason: String,
     #[command(flatten)]
     pub(super) limits: Limits,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Resume {
+    /// Whose messages they are.
+    pub(super) connector: String,
 }
 
 #[derive(Debug, Args)]

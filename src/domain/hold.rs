@@ -361,3 +361,11 @@ impl From<CountyCode> for String {
         code.to_string()
     }
 }
+
+/// What a panic said, for the detail of a defect.
+#[must_use]
+pub fn said_by(panic: &(dyn std::any::Any + Send)) -> String {
+    let said = panic.downcast_ref::<&str>().map(|said| (*said).to_owned());
+    let said = said.or_else(|| panic.downcast_ref::<String>().cloned());
+    said.unwrap_or_else(|| "a panic".to_owned())
+}

@@ -33,7 +33,7 @@ use self::fields::{Fields, cut};
 use self::manifest::{Makes, Record};
 use self::unpack::check_size;
 use crate::domain::event::{Event, OrderEvent};
-use crate::domain::hold::HoldReason;
+use crate::domain::hold::{HoldReason, said_by};
 use crate::domain::ids::FeedId;
 use crate::domain::message::Message;
 
@@ -252,9 +252,7 @@ fn gb18030(value: &[u8]) -> Result<Cow<'_, str>, HoldReason> {
 
 fn guard(normalize: impl FnOnce() -> Normalized) -> Normalized {
     catch_unwind(AssertUnwindSafe(normalize)).unwrap_or_else(|panic| {
-        let said = panic.downcast_ref::<&str>().map(|said| (*said).to_owned());
-        let said = said.or_else(|| panic.downcast_ref::<String>().cloned());
-        let detail = cut(&said.unwrap_or_else(|| "a panic".to_owned()));
+        let detail = cut(&said_by(&*panic));
         Normalized::Held(Box::new(HoldReason::Defect { detail }))
     })
 }

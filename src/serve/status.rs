@@ -6,8 +6,11 @@ use std::collections::BTreeMap;
 
 use super::ServeError;
 use crate::domain::money::Fen;
+use crate::store::crashes::{self, Crash};
 use crate::store::ledger::{Balance, Turnover};
 use crate::store::outcomes::Tally;
+use crate::store::pauses::{self, Pause};
+use crate::store::positions::PartitionKey;
 use crate::store::publish::{self, Behind};
 use crate::store::standing::{Standing, standings};
 use crate::store::suspects::Suspect;
@@ -54,6 +57,10 @@ pub struct Status {
     pub unpublished_orders: Vec<Behind>,
     /// Other events that are not published yet, by canonical topic.
     pub unpublished_others: Vec<(String, u64)>,
+    /// Connectors that wait for an operator.
+    pub pauses: Vec<Pause>,
+    /// Batches that crashed the applying side, the last of each partition.
+    pub crashes: Vec<(PartitionKey, Crash)>,
 }
 
 impl BookTotal {
@@ -107,6 +114,8 @@ pub async fn status(tx: &mut Tx) -> Result<Status, ServeError> {
         standings: standings(tx).await?,
         unpublished_orders: publish::behind(tx).await?,
         unpublished_others: publish_outbox::waiting(tx).await?,
+        pauses: pauses::all(tx).await?,
+        crashes: crashes::all(tx).await?,
     })
 }
 

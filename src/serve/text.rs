@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::status::Status;
 use crate::domain::money::Fen;
 use crate::store::outcomes::Tally;
+use crate::store::pauses::Pause;
 
 /// The status as `zhibao status` prints it.
 #[must_use]
@@ -19,6 +20,11 @@ pub fn render(status: &Status) -> String {
     section(&mut text, "open suspects", &status.suspects.iter().map(suspect).collect::<Vec<_>>());
     section(&mut text, "counterparties", &standing_rows(status));
     section(&mut text, "not published yet", &unpublished_rows(status));
+    // Said only where there is something to do.
+    let alarms = alarm_rows(status);
+    if !alarms.is_empty() {
+        section(&mut text, "alarms", &alarms);
+    }
     let end = if status.closes() { "everything closes" } else { "NOT CLOSED" };
     text + end + "\n"
 }
@@ -114,6 +120,21 @@ fn unpublished_rows(status: &Status) -> Vec<Vec<String>> {
         vec![topic.clone(), grouped_count(*events), "events".to_owned(), String::new()]
     });
     orders.chain(others).collect()
+}
+
+fn alarm_rows(status: &Status) -> Vec<Vec<String>> {
+    let paused = status.pauses.iter().map(|pause| {
+        let Pause { connector, reason, held, messages, since } = pause;
+        let told = format!("{held} of {messages} messages held for {reason} by {since}");
+        let next = format!("look at them, mend the manifest, then: zhibao resume {connector}");
+        vec![connector.clone(), "PAUSED".to_owned(), told, next]
+    });
+    let crashed = status.crashes.iter().map(|(key, crash)| {
+        let place = format!("{} partition {} at {}", key.topic, key.partition, crash.at);
+        let told = format!("crashed {} times: {}", crash.crashes, crash.detail);
+        vec![place, "CRASHED".to_owned(), told, "report it; what is held has its bytes".to_owned()]
+    });
+    paused.chain(crashed).collect()
 }
 
 fn section(text: &mut String, title: &str, rows: &[Vec<String>]) {

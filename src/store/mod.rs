@@ -11,6 +11,7 @@ pub mod cases;
 pub mod cipher;
 mod column;
 pub mod counts;
+pub mod crashes;
 pub mod engine;
 pub mod held;
 pub mod instances;
@@ -19,8 +20,10 @@ pub mod ledger;
 pub mod levy;
 pub mod locks;
 pub mod money;
+pub mod order_days;
 pub mod outbox;
 pub mod outcomes;
+pub mod pauses;
 pub mod positions;
 pub mod publish;
 pub mod publish_outbox;
@@ -42,6 +45,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use sqlx::AnyPool;
+use sqlx::error::ErrorKind;
 
 use self::tx::{Access, StoreFaults, Watch};
 pub use self::tx::Tx;
@@ -140,6 +144,21 @@ impl StoreError {
             return error.code().is_some_and(|code| engine::is_passing(&code));
         }
         matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed)
+    }
+
+    /// Whether the engine refused the values that were to be written: they break one of its
+    /// constraints, or fit none of its types.
+    #[must_use]
+    pub fn is_of_the_values(&self) -> bool {
+        let Self::Sql(sqlx::Error::Database(error)) = self else { return false };
+        match error.kind() {
+            ErrorKind::UniqueViolation
+            | ErrorKind::ForeignKeyViolation
+            | ErrorKind::NotNullViolation
+            | ErrorKind::CheckViolation => true,
+            // The rest is told apart by PostgreSQL's class of data exceptions.
+            _ => error.code().is_some_and(|code| code.len() == 5 && code.starts_with("22")),
+        }
     }
 }
 

@@ -62,9 +62,11 @@ type Resolved = (Encoded, Effects);
 impl Owner {
     /// Applies a batch of the log. Order events, roster lines, statements and acknowledgements
     /// share its transaction; any other event has a transaction of its own.
-    pub(super) async fn apply_log(&mut self, batch: Batch) -> Result<Step, EngineError> {
-        let batch = Arc::new(batch);
-        let decoded = self.decode(Arc::clone(&batch)).await?;
+    pub(super) async fn apply_log(
+        &mut self,
+        batch: &Arc<Batch>,
+        decoded: Decoded,
+    ) -> Result<Step, EngineError> {
         let alone = decoded.events.iter().filter(|(_, event)| !is_shareable(&event.fact));
         let alone: Vec<usize> = alone.map(|(index, _)| *index).collect();
         let total = batch.records.len();
@@ -77,7 +79,7 @@ impl Owner {
         let mut rest = decoded;
         for pair in bounds.windows(2) {
             let [start, end] = *pair else { continue };
-            let work = self.work(&batch, &mut rest, start, end);
+            let work = self.work(batch, &mut rest, start, end);
             match self.commit(work).await? {
                 Step::Worked(_) => {}
                 // What came before it in the log is committed; the rest is read again.
@@ -246,6 +248,7 @@ impl Owner {
         let outgoing = self.apply_events(&mut tx, work, &mut became).await?;
         publish_outbox::put(&mut tx, &outgoing).await?;
         let Became { mut fates, held, mut sums } = became;
+        let flood = self.watch_held(&mut tx, work.origins.len(), &held).await?;
         self.hold(&mut tx, work, held, &mut fates).await?;
         if let Some((from, batch)) = work.handoff {
             segments::delete_handoff(&mut tx, &self.key, from, batch).await?;
@@ -262,6 +265,9 @@ impl Owner {
             return Ok(Step::Lost);
         }
         self.late_waiting |= effects.late.rows() > 0;
+        if let Some(flood) = flood {
+            self.flood = flood;
+        }
         let batch = finished.batch;
         self.claim = finished;
         if self.shard.is_some() {

@@ -16,8 +16,8 @@ use crate::orders::resolve::counted_cell;
 use crate::orders::seal::{OpenDay, SealedDay};
 use crate::orders::segment::{SegmentError, decode};
 use crate::orders::shard::Phase;
-use crate::store::Tx;
 use crate::store::segments::{self, SegmentKind};
+use crate::store::{Tx, order_days};
 
 use super::write::Progress;
 use super::{Owner, Step};
@@ -33,10 +33,34 @@ impl Owner {
         let is_due = |day: Day, phase: Phase| phase == Phase::Open && !shard.is_open(day, now);
         let due = shard.days().find(|(day, state)| is_due(*day, state.phase)).map(|(day, _)| day);
         drop(shard);
-        match due {
-            Some(day) => self.seal_day(day, false).await,
-            None => self.leave_early(self.last_closed_day()).await,
+        if let Some(day) = due {
+            return self.seal_day(day, false).await;
         }
+        let sealed = self.seal_days_of_others().await?;
+        if sealed != Step::Idle {
+            return Ok(sealed);
+        }
+        self.leave_early(self.last_closed_day()).await
+    }
+
+    /// Seals a closed day of which only other partitions of the topic have orders, if any. One of
+    /// them may have sealed it while this partition could still have got an order of it; what is
+    /// told of the whole day has waited for this since.
+    async fn seal_days_of_others(&mut self) -> Result<Step, EngineError> {
+        let last = self.last_closed_day();
+        if self.others_sealed_until >= Some(last) {
+            return Ok(Step::Idle);
+        }
+        let mut tx = self.engine.db.snapshot().await?;
+        let days = order_days::of_others(&mut tx, &self.key, last).await?;
+        tx.commit().await?;
+        for day in days {
+            if self.seal_day(day, false).await? == Step::Lost {
+                return Ok(Step::Lost);
+            }
+        }
+        self.others_sealed_until = Some(last);
+        Ok(Step::Idle)
     }
 
     /// The last day that the partition's clock has closed, whether it had orders or not.
@@ -174,10 +198,12 @@ impl Owner {
             let place = (day, SegmentKind::Delta, 0);
             self.put_bytes(tx, place, rows, bytes, hasher).await?;
         }
-        let place = (day, SegmentKind::Index, 0);
-        self.put_bytes(tx, place, u64::from(orders), sealed.index, hasher).await?;
+        if orders > 0 {
+            let place = (day, SegmentKind::Index, 0);
+            self.put_bytes(tx, place, u64::from(orders), sealed.index, hasher).await?;
+        }
         self.write_riders(tx, &sealed.riders, hasher).await?;
-        segments::put_day(tx, &self.key, day, Phase::Sealed.code(), orders).await?;
+        order_days::put(tx, &self.key, day, Phase::Sealed.code(), orders).await?;
         Ok(orders)
     }
 

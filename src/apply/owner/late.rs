@@ -16,10 +16,10 @@ use crate::orders::late::{
 use crate::orders::resolve::{Context, FirstEvents, Unread, resolve as resolve_batch};
 use crate::orders::segment::decode;
 use crate::orders::shard::Phase;
-use crate::store::Tx;
 use crate::store::held::hold;
 use crate::store::outcomes::{Sums, Tallies};
 use crate::store::segments::{self, SegmentKind, StoredSegment};
+use crate::store::{Tx, order_days};
 
 use super::tally::tally_fate;
 use super::write::encode_effects;
@@ -208,7 +208,7 @@ impl Owner {
             let first = numbering.get(day).copied().unwrap_or(0);
             self.put_rows(tx, (*day, SegmentKind::Base, first), rows, hasher).await?;
             let next = first + u32::try_from(rows.rows()).unwrap_or(0);
-            segments::put_day(tx, &self.key, *day, Phase::Sealed.code(), next).await?;
+            order_days::put(tx, &self.key, *day, Phase::Sealed.code(), next).await?;
             days.insert(*day, next);
         }
         for (day, rows) in &effects.delta {

@@ -9,7 +9,7 @@ use crate::orders::segment::decode;
 use crate::orders::shard::{Phase, Shard, ShardSettings};
 use crate::store::positions::renew;
 use crate::store::segments::{self, SegmentKind};
-use crate::store::{StoreError, Tx};
+use crate::store::{StoreError, Tx, order_days};
 
 use super::Owner;
 use crate::apply::engine::EngineError;
@@ -18,7 +18,7 @@ impl Owner {
     pub(super) async fn load(&mut self, settings: ShardSettings) -> Result<(), EngineError> {
         let mut kept_at = (self.engine.clock)();
         let mut tx = self.engine.db.snapshot().await?;
-        let stored = segments::days(&mut tx, &self.key).await?;
+        let stored = order_days::of_partition(&mut tx, &self.key).await?;
         let mut days = Vec::with_capacity(stored.len());
         for (day, phase, next_ordinal) in stored {
             let phase = Phase::of(&phase).ok_or_else(|| StoreError::Damaged {

@@ -6,12 +6,14 @@
 mod batch;
 mod close;
 mod decode;
+mod flood;
 mod handoff;
 mod held;
 mod lag;
 mod late;
 mod load;
 mod merge;
+mod poison;
 mod records;
 mod sealed_days;
 mod tally;
@@ -30,7 +32,9 @@ use crate::log::position::{Position, check_position};
 use crate::orders::identity::Fingerprints;
 use crate::orders::shard::{Phase, Shard, ShardSettings};
 use crate::store::Tx;
+use crate::store::crashes::{self, Crash};
 use crate::store::levy;
+use crate::store::pauses;
 use crate::store::positions::{Claim, PartitionKey, claim, log_id, release, stands, swap};
 
 use self::held::HeldOrders;
@@ -45,7 +49,8 @@ type Cuts = HashMap<(LineCode, Month), Moment>;
 pub enum Step {
     /// There was nothing to do.
     Idle,
-    /// Too much waits for another partition, whose owner must drain it first.
+    /// Too much waits for another partition, whose owner must drain it first; or the connector is
+    /// paused.
     Waits,
     /// So many messages were applied, held, ignored or found to be duplicates.
     Worked(u64),
@@ -67,9 +72,15 @@ pub struct Owner {
     late_waiting: bool,
     late_run_at: Moment,
     early_left_until: Option<Day>,
+    /// Last closed day up to which the days of the topic's other partitions were looked for.
+    others_sealed_until: Option<Day>,
     /// Batch at which records of batches were last joined.
     records_joined: u64,
     lag: lag::Lag,
+    /// The partition's last crash, as far as this owner knows.
+    crash: Option<Crash>,
+    flood: flood::Flood,
+    found_paused: bool,
 }
 
 impl Owner {
@@ -93,6 +104,8 @@ impl Owner {
         let mut tx = engine.db.begin().await?;
         let claimed = claim(&mut tx, &key, engine.lease()).await?;
         let topic_id = log_id(&mut tx, &key.topic).await?;
+        let crash = crashes::last(&mut tx, &key).await?;
+        let known = pauses::known(&mut tx, &connector).await?;
         tx.commit().await?;
         let Some(claimed) = claimed else { return Ok(None) };
         let position = Position {
@@ -116,8 +129,12 @@ impl Owner {
             held: HeldOrders::default(),
             late_waiting: false,
             early_left_until: None,
+            others_sealed_until: None,
             records_joined: 0,
             lag: lag::Lag::new(retention_ms),
+            crash,
+            flood: flood::Flood::new(known),
+            found_paused: false,
         };
         if let Some(platform) = platform {
             let windows = *owner.engine.policy.windows();
@@ -159,12 +176,16 @@ impl Owner {
         (self.claim.next_offset, self.claim.received_at)
     }
 
-    /// Drains handoff, applies one batch of the log, or does the upkeep that is due.
+    /// Drains handoff, applies one batch of the log, or does the upkeep that is due; nothing while
+    /// the connector is paused.
     ///
     /// # Errors
     /// [`EngineError`] where nothing was committed and the cause must be mended; the owner must
     /// be dropped.
     pub async fn step(&mut self) -> Result<Step, EngineError> {
+        if self.is_paused().await? {
+            return Ok(Step::Waits);
+        }
         let handoff = self.drain_handoff().await?;
         if handoff != Step::Idle {
             return Ok(handoff);
@@ -180,7 +201,7 @@ impl Owner {
         if batch.records.is_empty() {
             return self.upkeep().await;
         }
-        let worked = self.apply_log(batch).await?;
+        let worked = self.apply_guarded(batch).await?;
         if let Step::Worked(_) = worked
             && self.upkeep().await? == Step::Lost
         {

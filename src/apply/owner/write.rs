@@ -8,11 +8,11 @@ use crate::orders::effects::{CountCell, Effects};
 use crate::orders::segment::{self, SegmentError, SegmentHead};
 use crate::orders::shard::Phase;
 use crate::policy::Basis;
-use crate::store::Tx;
 use crate::store::counts::{CountDelta, add_counts};
 use crate::store::outcomes::{BatchRecord, put_batch};
 use crate::store::positions::{Claim, advance};
 use crate::store::segments::{self, SegmentKind, StoredSegment};
+use crate::store::{Tx, order_days};
 
 use super::Owner;
 use crate::apply::engine::EngineError;
@@ -92,7 +92,7 @@ impl Owner {
         }
         for (day, next_ordinal) in effects.next_ordinals() {
             let open = Phase::Open.code();
-            segments::put_day(tx, &self.key, day, open, next_ordinal).await?;
+            order_days::put(tx, &self.key, day, open, next_ordinal).await?;
         }
         self.add_counts(tx, &effects.counts).await
     }

@@ -13,7 +13,7 @@ use crate::store::relay::{DeliveryState, Settled, claim as claim_records, settle
 use crate::store::scratch::Scratch;
 use crate::store::segments::{SegmentKind, StoredSegment, delete, of_kind, put};
 use crate::store::standing::standings;
-use crate::store::{Database, Engine, StoreError, held, publish, roster, segments};
+use crate::store::{Database, Engine, StoreError, held, order_days, publish, roster};
 
 const NOW: Moment = Moment::from_ms(1_780_000_000_000);
 
@@ -86,7 +86,7 @@ async fn write_a_batch(database: &Database) -> Result<(), StoreError> {
     put(&mut tx, &key(), &segment(SegmentKind::Base)).await?;
     put(&mut tx, &key(), &segment(SegmentKind::Delta)).await?;
     delete(&mut tx, &key(), &segment(SegmentKind::Delta)).await?;
-    segments::put_day(&mut tx, &key(), Day::from_epoch_days(20_640), "open", 1).await?;
+    order_days::put(&mut tx, &key(), Day::from_epoch_days(20_640), "open", 1).await?;
     assert!(owe(&mut tx, &owed()).await?);
     let record = BatchRecord {
         batch: 1,

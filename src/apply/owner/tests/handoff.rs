@@ -89,8 +89,10 @@ async fn an_order_from_a_partition_that_is_days_ahead_leaves_the_day_open() {
     work(&mut home).await;
     work(&mut ahead).await;
     work(&mut home).await;
-    let sealed = "select cast(count(*) as bigint) as n from order_day where state = 'sealed'";
-    assert_eq!(bench.number(sealed).await, 0);
+    // The one that is ahead will get no order of the day any more, and says so.
+    let sealed = "select cast(coalesce(sum(partition), -1) as bigint) as n from order_day \
+                  where state = 'sealed'";
+    assert_eq!(bench.number(sealed).await, 1, "of it alone");
     // All of them again, and a new one.
     let again: Vec<_> = ids.iter().map(|id| order(id)).collect();
     bench.append((0, "orders"), july(2, 620), &again).await;

@@ -2,7 +2,10 @@
 
 mod bench;
 mod beside;
+mod flood;
 mod handoff;
 mod held_again;
 mod log_bound;
+mod poison;
+mod sealing;
 mod taken_back;

@@ -1,0 +1,36 @@
+//! Days that only some of a topic's partitions have orders of.
+
+use super::bench::{Bench, Order, accepted, july, work};
+
+crate::store::scratch::on_each_engine!(
+    what_is_owed_of_a_day_waits_for_a_partition_without_orders_of_it,
+);
+
+/// Of two partitions one seals a day while the other, which has no order of it, is still behind:
+/// it could get one. Previously nobody told the day's counts any more once it had caught up.
+async fn what_is_owed_of_a_day_waits_for_a_partition_without_orders_of_it() {
+    let bench = Bench::new("meituan", 2).await;
+    let numbers = (1000..).map(|n: u32| n.to_string());
+    let ids: Vec<String> = numbers.filter(|id| bench.home(id) == 0).take(2).collect();
+    let [first, second] = &ids[..] else { panic!("two orders") };
+    let bytes = |id: &str, at| accepted(id, 7, at).bytes();
+    let ignored = |id: &str, at| Order { status: 10, ..accepted(id, 7, at) }.bytes();
+    let mut behind = bench.owner(1).await;
+    bench.append((1, "orders"), july(2, 620), &[ignored(first, july(2, 620))]).await;
+    work(&mut behind).await;
+    let mut home = bench.owner(0).await;
+    bench.append((0, "orders"), july(2, 610), &[bytes(first, july(2, 600))]).await;
+    bench.append((0, "orders"), july(6, 0), &[bytes(second, july(6, 0))]).await;
+    work(&mut home).await;
+    let owed = "select cast(count(*) as bigint) as n from outbox where kind = 'order_counts'";
+    assert_eq!(bench.number(owed).await, 0, "the other partition may still bring orders");
+    bench.append((1, "orders"), july(6, 10), &[ignored(second, july(6, 10))]).await;
+    work(&mut behind).await;
+    assert_eq!(bench.number(owed).await, 1);
+    // Another owner finds nothing left to tell.
+    let mut again = bench.owner(1).await;
+    let batches = "select cast(sum(batch) as bigint) as n from position";
+    let before = bench.number(batches).await;
+    work(&mut again).await;
+    assert_eq!((bench.number(owed).await, bench.number(batches).await), (1, before));
+}
