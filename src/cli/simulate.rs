@@ -36,7 +36,8 @@ impl FromStr for Seeds {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let expected = || format!("expected seeds like 1..1001 or 7, found {text:?}");
-        let number = |text: &str| text.parse::<u64>().map_err(|_| expected());
+        let number =
+            |part: &str| part.parse::<u64>().map_err(|error| format!("{}: {error}", expected()));
         let seeds = match text.split_once("..") {
             Some((first, end)) => number(first)?..number(end)?,
             None => number(text)?..number(text)?.saturating_add(1),

@@ -47,8 +47,8 @@ use std::sync::Arc;
 use sqlx::AnyPool;
 use sqlx::error::ErrorKind;
 
-use self::tx::{Access, StoreFaults, Watch};
 pub use self::tx::Tx;
+use self::tx::{Access, StoreFaults, Watch};
 pub use engine::Engine;
 
 /// The state database.

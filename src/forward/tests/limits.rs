@@ -147,7 +147,8 @@ fn waits_double_up_to_their_limit_and_are_jittered() {
             assert!((least..=2 * least).contains(&wait), "after {tries} tries: {wait}");
         }
     }
-    let waits: std::collections::BTreeSet<_> =
-        (0..50).map(|_| wait_ms(10_000, 50_000, 0, jitter_seed(&Settings::new(String::new()).retry))).collect();
+    let waits: std::collections::BTreeSet<_> = (0..50)
+        .map(|_| wait_ms(10_000, 50_000, 0, jitter_seed(&Settings::new(String::new()).retry)))
+        .collect();
     assert!(waits.len() > 10, "expected jitter, found {waits:?}");
 }

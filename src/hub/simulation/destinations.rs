@@ -146,10 +146,18 @@ impl Destination {
 impl Books {
     fn take_all(&mut self, contract: &Contract, body: &[u8], now: &str) -> Vec<Value> {
         let records: Vec<Value> = serde_json::from_slice(body).unwrap_or_default();
-        records.iter().map(|record| self.take(contract, record, now)).collect()
+        let mut later = BTreeSet::new();
+        records.iter().map(|record| self.take(contract, record, now, &mut later)).collect()
     }
 
-    fn take(&mut self, contract: &Contract, record: &Value, now: &str) -> Value {
+    /// Takes one record. What comes behind one that is to come later has to come later too.
+    fn take(
+        &mut self,
+        contract: &Contract,
+        record: &Value,
+        now: &str,
+        later: &mut BTreeSet<String>,
+    ) -> Value {
         let text = |name: &str| {
             record.get(name).and_then(Value::as_str).map(str::to_owned).unwrap_or_default()
         };
@@ -162,7 +170,8 @@ impl Books {
             }
             return answer(&id, known.is_refused);
         }
-        if strikes(&mut self.random, self.misbehaviour / 4) {
+        if strikes(&mut self.random, self.misbehaviour / 4) || later.contains(&key) {
+            later.insert(key);
             return json!({ "id": id, "result": "later", "code": "busy", "retry_after_s": 60 });
         }
         let before = self.taken.iter().filter(|(_, one)| one.key == key);

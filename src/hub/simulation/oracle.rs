@@ -318,7 +318,8 @@ impl Found {
                 self.tell(format!("{id}: expected {expected}, found {state}"));
             }
             let content: Value = serde_json::from_str(&body).unwrap_or(Value::Null);
-            if there.is_some_and(|one| one.content != content.to_string()) {
+            let content = content.to_string();
+            if there.is_some_and(|one| one.content != content) {
                 self.tell(format!("{id}: expected what is owed at its receiver, found another"));
             }
         }
@@ -331,18 +332,26 @@ impl Found {
     /// Every event that was applied is published, under one id.
     fn published(&mut self, world: &World, truth: &Truth) {
         let history = world.shared.log.history("events.orders");
-        let ids: BTreeSet<String> = history.iter().filter_map(event_id).collect();
-        let withdrawn: BTreeSet<(String, String, String)> =
-            ids.iter().filter_map(|id| order_of(id.strip_suffix(":withdrawn")?)).collect();
-        let mut found = BTreeMap::new();
-        for id in ids.iter().filter(|id| !id.ends_with(":withdrawn")) {
-            let Some(order) = order_of(id) else {
+        let all: Vec<String> = history.iter().filter_map(event_id).collect();
+        let mut standing: BTreeMap<(String, String, String), BTreeSet<&str>> = BTreeMap::new();
+        for id in &all {
+            let withdrawn = id.strip_suffix(":withdrawn");
+            let Some(order) = order_of(withdrawn.unwrap_or(id)) else {
                 self.tell(format!("published {id:?}: expected the id of an order's event"));
                 continue;
             };
-            if !withdrawn.contains(&order) {
+            let events = standing.entry(order).or_default();
+            // What was published before it does not stand any more; what comes after it does.
+            match withdrawn {
+                Some(_) => events.clear(),
+                None => drop(events.insert(id)),
+            }
+        }
+        let mut found = BTreeMap::new();
+        for ((platform, order, _), ids) in standing {
+            for id in ids {
                 let kind = id.split(':').nth(1).unwrap_or_default().to_owned();
-                *found.entry((order.0, order.1, kind)).or_insert(0) += 1;
+                *found.entry((platform.clone(), order.clone(), kind)).or_insert(0) += 1;
             }
         }
         let expected = truth.published.iter().map(|((platform, id, kind), riders)| {
@@ -356,9 +365,10 @@ impl Found {
                 let order = format!("\"{}\"", id.split(':').nth(2).unwrap_or_default());
                 self.0.iter().skip(told).any(|line| line.contains(&order))
             };
-            let all: Vec<String> = history.iter().filter_map(event_id).collect();
             let ids: Vec<&String> = all.iter().filter(of_told).collect();
+            let lines = format!("{:?}", self.0.iter().skip(told).collect::<Vec<_>>());
             self.tell(format!("published: {ids:?}"));
+            self.0.extend(came(world, &lines));
         }
     }
 
@@ -379,6 +389,22 @@ impl Found {
         }
         Ok(())
     }
+}
+
+/// What came of the orders that are named in a text, and when.
+fn came(world: &World, named: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    for platform in Platform::ALL {
+        for kept in history(world, platform) {
+            let text = String::from_utf8_lossy(&kept.value).into_owned();
+            let mut words = text.split('"').filter(|word| word.len() == 9);
+            if words.any(|word| named.contains(word)) {
+                let Kept { partition, received_at, .. } = kept;
+                lines.push(format!("came: {received_at} to {partition}: {text}"));
+            }
+        }
+    }
+    lines
 }
 
 /// Received, applied, duplicate, held, ignored, in handoff.

@@ -24,6 +24,9 @@ pub(super) struct Truth {
     pub(super) published: BTreeMap<(Platform, String, &'static str), usize>,
 }
 
+/// What a message says, and its bytes.
+type Said<'m> = (&'m Fact, &'m [u8]);
+
 /// What became of a message.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Became {
@@ -36,7 +39,7 @@ impl Truth {
     /// Works out what must come of these messages.
     pub(super) fn of(messages: &[Message]) -> Self {
         let mut truth = Self::default();
-        let mut orders: BTreeMap<(Platform, &str), Vec<(&Fact, &[u8])>> = BTreeMap::new();
+        let mut orders: BTreeMap<(Platform, &str), Vec<Said<'_>>> = BTreeMap::new();
         for message in messages {
             match &message.says {
                 Says::Order(id, fact) => {
@@ -57,7 +60,7 @@ impl Truth {
         self.held.entry(platform).or_default().insert(Sha256::digest(value).into());
     }
 
-    fn order(&mut self, platform: Platform, id: &str, said: &[(&Fact, &[u8])]) {
+    fn order(&mut self, platform: Platform, id: &str, said: &[Said<'_>]) {
         let mut became: Vec<Became> = Vec::new();
         for (place, (fact, _)) in said.iter().enumerate() {
             let before = said.iter().zip(&became).take(place);
