@@ -7,7 +7,11 @@ DEMO_ARGS ?=
 SEEDS ?= 1 2 3 4 5 6 7 8 9 10
 ORDERS ?= 1000000
 
-.PHONY: demo test truth simulate lint fmt
+# Kills of `make crash`.
+KILLS ?= 300
+CRASH_TEST = crash::crashes_of_everything_lose_nothing_and_double_nothing
+
+.PHONY: demo test truth simulate crash reliability lint fmt
 
 # The main job at full size, with simulators of every counterparty.
 demo:
@@ -42,3 +46,15 @@ lint:
 
 fmt:
 	cargo fmt
+
+# Real processes, brokers and databases that crash while messages stream in.
+crash:
+	@scripts/setup test
+	cargo build --release
+	ZHIBAO_BIN="$${CARGO_TARGET_DIR:-target}/release/zhibao" ZHIBAO_CRASH_KILLS=$(KILLS) \
+		cargo test --test integration -- --exact --nocapture $(CRASH_TEST)
+
+# All of it at length, in the background of a day; adds a line to docs/reliability.md.
+reliability:
+	@scripts/setup test
+	scripts/reliability

@@ -252,6 +252,13 @@ pub(super) struct Run {
     /// send over HTTP.
     #[arg(long)]
     pub(super) tokens: Option<PathBuf>,
+    /// Chain of certificates as PEM, for HTTPS; without it the front speaks plain HTTP, and takes
+    /// messages in on loopback only.
+    #[arg(long, requires = "tls_key")]
+    pub(super) tls_certificate: Option<PathBuf>,
+    /// Key of the first certificate, as PEM.
+    #[arg(long, requires = "tls_certificate")]
+    pub(super) tls_key: Option<PathBuf>,
     /// Address of the national platform: `http://host:port`.
     #[arg(long)]
     pub(super) national: Option<String>,

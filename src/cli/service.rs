@@ -6,7 +6,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::options::{Folders, RoleArg, Run};
 use super::{CliError, progress};
-use crate::hub::{Destinations, HttpAccess, Hub, HubError, Role, Service, Tokens};
+use crate::hub::{Destinations, HttpAccess, Hub, HubError, Role, Service, TlsFiles, Tokens};
 use crate::intake::http::AppendClock;
 
 pub(super) async fn run(folders: &Folders, asked: Run) -> Result<ExitCode, CliError> {
@@ -25,9 +25,11 @@ pub(super) async fn run(folders: &Folders, asked: Run) -> Result<ExitCode, CliEr
         None => Tokens::default(),
     };
     let clock = if folders.replay_clock { AppendClock::Sender } else { AppendClock::Log };
+    let tls = asked.tls_certificate.zip(asked.tls_key);
+    let tls = tls.map(|(certificate, key)| TlsFiles { certificate, key });
     let service = Service {
         listen: asked.listen,
-        access: HttpAccess { tokens, clock },
+        access: HttpAccess { tokens, clock, tls },
         destinations: Destinations {
             national: asked.national,
             tax: asked.tax,
@@ -43,10 +45,7 @@ pub(super) async fn run(folders: &Folders, asked: Run) -> Result<ExitCode, CliEr
             _ = terminate.recv() => {}
         }
     };
-    hub.run(&service, told, |address| {
-        progress::say(&format!("listening: http://{address}"));
-    })
-    .await?;
+    hub.run(&service, told, |url| progress::say(&format!("listening: {url}"))).await?;
     Ok(ExitCode::SUCCESS)
 }
 

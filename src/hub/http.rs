@@ -6,12 +6,15 @@ use std::time::Duration;
 use axum::Router;
 use axum::middleware::map_response;
 use axum::response::Response;
+use axum_server::Handle;
+use axum_server::tls_rustls::from_tcp_rustls;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::ingest::framing_of;
 use super::outcomes::BookOutcomes;
+use super::tls::TlsFiles;
 use super::tokens::Tokens;
 use super::{Hub, HubError, Role};
 use crate::intake::http::{
@@ -30,17 +33,27 @@ pub struct HttpAccess {
     pub tokens: Tokens,
     /// Whose clock gives the append time.
     pub clock: AppendClock,
+    /// What the front shows under HTTPS; plain HTTP without it.
+    pub tls: Option<TlsFiles>,
 }
 
 /// A running HTTP front.
 pub struct Front {
     /// Where it listens.
     pub address: std::net::SocketAddr,
+    is_tls: bool,
     stop: watch::Sender<bool>,
     serving: JoinHandle<std::io::Result<()>>,
 }
 
 impl Front {
+    /// Where it listens, as a client names it.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let scheme = if self.is_tls { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
+    }
+
     /// Stops after requests under way are answered, or have had five seconds for it.
     ///
     /// # Errors
@@ -62,7 +75,7 @@ impl Hub {
     ///
     /// # Errors
     /// [`HubError::Listen`] where the address cannot be had; [`HubError::NotLoopback`] where
-    /// tokens would be sent to another one than loopback.
+    /// tokens would cross a network in the clear; [`HubError::Tls`] where the files are none.
     pub async fn serve(&self, address: &str, access: &HttpAccess) -> Result<Front, HubError> {
         self.front(address, access, &Role::ALL).await
     }
@@ -77,19 +90,36 @@ impl Hub {
         let failed = |source| HubError::Listen { address: address.to_owned(), source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let bound = listener.local_addr().map_err(failed)?;
-        if !bound.ip().is_loopback() && !access.tokens.is_empty() {
+        let is_open = access.tls.is_none() && !access.tokens.is_empty();
+        if is_open && !bound.ip().is_loopback() {
             return Err(HubError::NotLoopback { address: address.to_owned() });
         }
         let (stop, mut stopped) = watch::channel(false);
         let routes = self.routes(access, roles);
-        let serving = tokio::spawn(async move {
-            let until = async move {
-                // A sender that is gone stops the server as well.
-                drop(stopped.wait_for(|stop| *stop).await);
-            };
-            axum::serve(listener, routes).with_graceful_shutdown(until).await
-        });
-        Ok(Front { address: bound, stop, serving })
+        let until = async move {
+            // A sender that is gone stops the server as well.
+            drop(stopped.wait_for(|stop| *stop).await);
+        };
+        let serving = match &access.tls {
+            None => tokio::spawn(async move {
+                axum::serve(listener, routes).with_graceful_shutdown(until).await
+            }),
+            Some(files) => {
+                let config = files.load().await?;
+                let listener = listener.into_std().map_err(failed)?;
+                let handle = Handle::new();
+                let server = from_tcp_rustls(listener, config).map_err(failed)?;
+                let server = server.handle(handle.clone());
+                tokio::spawn(async move {
+                    tokio::spawn(async move {
+                        until.await;
+                        handle.graceful_shutdown(Some(ANSWERED_WITHIN));
+                    });
+                    server.serve(routes.into_make_service()).await
+                })
+            }
+        };
+        Ok(Front { address: bound, is_tls: access.tls.is_some(), stop, serving })
     }
 
     fn routes(&self, access: &HttpAccess, roles: &[Role]) -> Router {

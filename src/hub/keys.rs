@@ -77,6 +77,8 @@ pub(super) fn load_or_make(data: &Path) -> Result<Keys, KeysError> {
     let path = data.join(FILE);
     let failed = |source| KeysError::File { path: path.display().to_string(), source };
     if !path.exists() {
+        // Where log and state lie on servers, nobody else makes the folder.
+        fs::create_dir_all(data).map_err(failed)?;
         let mut bytes = [0; KEYS * KEY_BYTES];
         let random = |error: rand_core::Error| KeysError::Random { detail: error.to_string() };
         OsRng.try_fill_bytes(&mut bytes).map_err(random)?;

@@ -20,6 +20,7 @@ mod role;
 mod service;
 mod share;
 pub mod simulation;
+mod tls;
 mod tokens;
 mod versions;
 
@@ -55,6 +56,7 @@ pub use log::LogChoice;
 pub use recycle::Recycled;
 pub use role::Role;
 pub use service::Service;
+pub use tls::{TlsError, TlsFiles};
 pub use tokens::{Tokens, TokensError};
 
 /// Where a hub keeps its state and finds its rules.
@@ -154,12 +156,15 @@ pub enum HubError {
     /// Tokens would cross a network in the clear.
     #[error(
         "address {address}: expected a loopback address for intake over plain http, found another; \
-         end tls in front of the hub"
+         name --tls-certificate and --tls-key, or end tls in front of the hub"
     )]
     NotLoopback {
         /// The address.
         address: String,
     },
+    /// Certificate and key of the front cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// There is no such connector or feed.
     #[error("expected a connector and feed of the manifests, found {found:?}")]
     NoFeed {
@@ -205,6 +210,7 @@ impl HubError {
     pub fn is_passing(&self) -> bool {
         if let Self::Log(error)
         | Self::Engine(EngineError::Log(error))
+        | Self::Intake(IntakeError::Log(error))
         | Self::Canonical(CanonicalError::Log(error)) = self
         {
             return error.is_passing();

@@ -5,7 +5,6 @@
 //! appends to the same data folder is found within a second. Days are sealed and late events are
 //! run by the partitions' own clocks. Freezing and evidence stay an operator's commands.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -51,7 +50,7 @@ impl Service {
 
 impl Hub {
     /// Runs its roles until `stop` is there, or until one of them cannot go on. `ready` hears the
-    /// address once it is listened on; whether it lives is answered there whatever the roles.
+    /// address (`http://…`) once it is listened on; whether it lives is answered there whatever the roles.
     ///
     /// # Errors
     /// [`HubError`] where a role cannot go on; the others have stopped as if they had been told.
@@ -59,12 +58,12 @@ impl Hub {
         mut self,
         service: &Service,
         stop: impl Future<Output = ()> + Send + 'static,
-        ready: impl FnOnce(SocketAddr),
+        ready: impl FnOnce(&str),
     ) -> Result<(), HubError> {
         let relay = service.destinations.relay()?;
         self.owners.is_shared = true;
         let front = self.front(&service.listen, &service.access, &service.roles).await?;
-        ready(front.address);
+        ready(&front.url());
         let mut roles = JoinSet::new();
         let told = self.stop.clone();
         roles.spawn(async move {

@@ -127,11 +127,13 @@ pub enum LogError {
 }
 
 impl LogError {
-    /// Whether asking again later may help without anybody's doing: brokers that are away.
+    /// Whether asking again later may help without anybody's doing: brokers that are away, or the
+    /// database with a log's marks.
     #[must_use]
-    pub const fn is_passing(&self) -> bool {
+    pub fn is_passing(&self) -> bool {
         match self {
             Self::Kafka { .. } | Self::NoAnswer { .. } => true,
+            Self::Store(error) => error.is_passing(),
             Self::TopicUnknown { .. }
             | Self::PartitionCount { .. }
             | Self::OutOfRange { .. }
@@ -140,7 +142,6 @@ impl LogError {
             | Self::TopicSetting { .. }
             | Self::NoTopicId { .. }
             | Self::Position(_)
-            | Self::Store(_)
             | Self::Thread(_)
             | Self::Storage(_)
             | Self::Compression(_) => false,

@@ -48,6 +48,8 @@ pub(crate) struct Hub {
     /// Options that name another log than the embedded one.
     log: Vec<String>,
     topic_prefix: String,
+    /// Address of another database than the data folder's.
+    database: Option<String>,
 }
 
 /// What a command printed, and how it ended.
@@ -65,7 +67,7 @@ impl Hub {
 
     /// A hub under the manifests and the policy of another folder.
     pub(crate) fn with_rules(data: PathBuf, rules: PathBuf) -> Self {
-        Self { data, rules, log: Vec::new(), topic_prefix: String::new() }
+        Self { data, rules, log: Vec::new(), topic_prefix: String::new(), database: None }
     }
 
     /// A hub on the Kafka of `scripts/services`, with topics of its own, under a replay clock.
@@ -83,7 +85,19 @@ impl Hub {
             "--replay-clock",
         ];
         let log = log.map(str::to_owned).to_vec();
-        Self { data, rules: repository().to_owned(), log, topic_prefix }
+        Self { data, rules: repository().to_owned(), log, topic_prefix, database: None }
+    }
+
+    /// A hub on a Kafka and a PostgreSQL that are its own, so that its topics need no end.
+    pub(crate) fn on_servers(data: PathBuf, kafka: &str, database: String) -> Self {
+        let log = vec!["--log".to_owned(), kafka.to_owned()];
+        Self {
+            data,
+            rules: repository().to_owned(),
+            log,
+            topic_prefix: String::new(),
+            database: Some(database),
+        }
     }
 
     /// What the names of its topics begin with.
@@ -105,6 +119,9 @@ impl Hub {
         command.arg("--connectors").arg(self.rules.join("connectors"));
         command.arg("--policy").arg(self.rules.join("policy"));
         command.args(&self.log).args(arguments);
+        if let Some(database) = &self.database {
+            command.env("ZHIBAO_DATABASE", database);
+        }
         command
     }
 

@@ -6,10 +6,12 @@
 mod again;
 mod books;
 mod broken_inputs;
+mod crash;
 mod demo_truth;
 #[path = "../services/facts.rs"]
 mod facts;
 mod fed_again;
+mod https;
 mod hub;
 mod killed;
 mod log_trim;

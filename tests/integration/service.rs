@@ -62,6 +62,11 @@ impl Service {
         (response.status(), response.json().await.unwrap())
     }
 
+    /// The address that it says it listens on.
+    pub(crate) fn url(&self) -> &str {
+        &self.address
+    }
+
     /// The code that a path is answered with.
     async fn get(&self, path: &str) -> u16 {
         let answer = self.client.get(format!("{}{path}", self.address)).send().await.unwrap();
@@ -124,7 +129,7 @@ fn key_of(file: &Arrival) -> String {
     format!("{}-{}", names[1], names[0])
 }
 
-fn token_of(connector: &str) -> String {
+pub(crate) fn token_of(connector: &str) -> String {
     format!("a token for tests of {connector}")
 }
 
@@ -225,14 +230,14 @@ async fn nobody_sends_without_a_token_and_no_sender_sets_the_clock() {
 }
 
 /// Simulators of all counterparties, and the options that name them.
-async fn counterparties() -> (Vec<Running>, Vec<String>) {
+pub(crate) async fn counterparties(misbehaviour: Misbehaviour) -> (Vec<Running>, Vec<String>) {
     let (mut running, mut options) = (Vec::new(), Vec::new());
     for (counterparty, option) in [
         (Counterparty::NationalPlatform, "--national"),
         (Counterparty::Tax, "--tax"),
         (Counterparty::GoldenInsurance, "--golden-insurance"),
     ] {
-        let simulator = Simulator::start(counterparty, Misbehaviour::default(), 1).await.unwrap();
+        let simulator = Simulator::start(counterparty, misbehaviour.clone(), 1).await.unwrap();
         options.extend([option.to_owned(), simulator.url()]);
         running.push(simulator);
     }
@@ -278,7 +283,7 @@ async fn instances_with_a_role_each_do_together_what_one_does() {
         assert_eq!(service.get("/").await, page);
     }
 
-    let (running, mut options) = counterparties().await;
+    let (running, mut options) = counterparties(Misbehaviour::default()).await;
     options.extend(["--role".to_owned(), "forward".to_owned()]);
     let forward = options.iter().map(String::as_str).collect::<Vec<_>>();
     let forward = Service::start(&hub, &forward);
@@ -309,7 +314,7 @@ async fn instances_with_a_role_each_do_together_what_one_does() {
 async fn what_is_owed_is_delivered_and_acknowledged() {
     let folder = Folder::new("service-forward");
     let generated = generate(&folder, "1000", "22");
-    let (running, options) = counterparties().await;
+    let (running, options) = counterparties(Misbehaviour::default()).await;
     let hub = Hub::new(folder.path("hub"));
     let service = Service::start(&hub, &options.iter().map(String::as_str).collect::<Vec<_>>());
     hub.done(&["replay", text(&generated)]);

@@ -120,38 +120,55 @@ impl Brokers {
         let found = loop {
             let found = self.client.fetch_watermarks(topic, signed(partition), self.within);
             match found {
-                Err(error) if is_moving(&error) && Instant::now() < until => {
+                Err(error)
+                    if Instant::now() < until && self.is_coming(&error, topic, partition) =>
+                {
                     std::thread::sleep(MOVED_WITHIN);
                 }
                 found => break found,
             }
         };
-        let (first, next) = found.map_err(|error| match error.rdkafka_error_code() {
-            Some(
-                RDKafkaErrorCode::UnknownTopicOrPartition
-                | RDKafkaErrorCode::UnknownTopic
-                | RDKafkaErrorCode::UnknownPartition,
-            ) => self.missing(topic, partition),
-            _ => {
-                let doing = format!("asking for the extent of topic {topic} partition {partition}");
-                self.error(doing, error)
-            }
-        })?;
+        let (first, next) = found.map_err(|error| self.no_extent(error, topic, partition))?;
         let [first, next] = [first, next].map(|at| u64::try_from(at).unwrap_or(0));
         Ok(Extent { partition, first, next })
     }
 
-    /// The error of a partition that is not there.
-    fn missing(&self, topic: &str, partition: u32) -> LogError {
+    /// Whether a partition that exists will have an extent in a moment: it is on its way to a
+    /// leader, or a broker that has just started does not know it yet.
+    fn is_coming(&self, error: &KafkaError, topic: &str, partition: u32) -> bool {
+        let exists = || matches!(self.partitions(topic), Ok(Some(found)) if found > partition);
+        is_moving(error) || (is_unknown(error) && exists())
+    }
+
+    /// The error of a partition without an extent.
+    fn no_extent(&self, error: KafkaError, topic: &str, partition: u32) -> LogError {
+        let expected = partition.saturating_add(1);
+        let doing = format!("asking for the extent of topic {topic} partition {partition}");
+        if !is_unknown(&error) {
+            return self.error(doing, error);
+        }
         let topic = topic.to_owned();
         match self.partitions(&topic) {
             Ok(None) => LogError::TopicUnknown { topic },
-            Ok(Some(found)) => {
-                LogError::PartitionCount { topic, expected: partition.saturating_add(1), found }
+            Ok(Some(found)) if found < expected => {
+                LogError::PartitionCount { topic, expected, found }
             }
+            Ok(Some(_)) => self.error(doing, error),
             Err(error) => error,
         }
     }
+}
+
+/// Whether a broker says that there is no such partition.
+fn is_unknown(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::UnknownTopicOrPartition
+                | RDKafkaErrorCode::UnknownTopic
+                | RDKafkaErrorCode::UnknownPartition
+        )
+    )
 }
 
 /// Whether a partition is on its way to a leader: newly made, or taken over from another broker.

@@ -1,0 +1,76 @@
+//! The streams that go on while everything crashes: a folder's files in order of arrival, a few at
+//! a time, taken in by a command that is killed now and then as well.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+
+use super::instance::is_killed;
+use crate::hub::{Arrival, Hub, arrivals, text, write_arrivals};
+
+/// Files that are still to come.
+pub(crate) struct Feed {
+    generated: PathBuf,
+    waiting: Vec<Arrival>,
+    under_way: Option<Child>,
+}
+
+impl Feed {
+    /// All files of a generated folder.
+    pub(crate) fn new(generated: &Path) -> Self {
+        let mut waiting = arrivals(generated);
+        waiting.reverse();
+        Self { generated: generated.to_owned(), waiting, under_way: None }
+    }
+
+    /// How many files are still to come.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Begins to take the next files in.
+    pub(crate) fn begin(&mut self, hub: &Hub, files: usize) {
+        assert!(self.under_way.is_none(), "the last files are not in yet");
+        let keep = self.waiting.len().saturating_sub(files);
+        let next: Vec<Arrival> = self.waiting.split_off(keep);
+        write_arrivals(&self.generated, next.iter().rev());
+        self.under_way = Some(self.spawn(hub));
+    }
+
+    fn spawn(&self, hub: &Hub) -> Child {
+        let mut command = hub.command(&["replay", text(&self.generated)]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    }
+
+    /// Kills the command that takes files in, wherever it is.
+    pub(crate) fn kill(&mut self, hub: &Hub) {
+        let Some(mut child) = self.under_way.take() else { return };
+        child.kill().unwrap();
+        child.wait().unwrap();
+        self.under_way = Some(self.spawn(hub));
+    }
+
+    /// Waits until the files are in. A server that was away ends the command, and it is given
+    /// again.
+    pub(crate) fn end(&mut self, hub: &Hub) {
+        const ATTEMPTS_MAX: u32 = 20;
+        for _ in 0..ATTEMPTS_MAX {
+            let Some(mut child) = self.under_way.take() else { return };
+            let status = child.wait().unwrap();
+            assert!(!is_killed(status), "nobody else kills it");
+            if status.success() {
+                return;
+            }
+            self.under_way = Some(self.spawn(hub));
+        }
+        panic!("files cannot be taken in: {}", text(&self.generated));
+    }
+}
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.under_way.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+}

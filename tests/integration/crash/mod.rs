@@ -1,0 +1,280 @@
+//! Real processes on a real Kafka and PostgreSQL, all of which crash while messages stream in:
+//! instances are killed at random and at numbered writes, paused for longer than their lease,
+//! brokers and database are killed, and counterparties accept and drop the connection. In the end
+//! the books are the truth, to the fen, and every counterparty has every record once.
+//!
+//! `make crash KILLS=300` runs it for longer, and prints what came of it.
+
+mod feed;
+mod instance;
+mod servers;
+mod truth;
+
+use std::time::{Duration, Instant};
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use sqlx::PgPool;
+use zhibao::simulate::counterparties::{Misbehaviour, Running};
+
+use self::feed::Feed;
+use self::instance::{Instance, is_killed};
+use self::servers::Servers;
+use self::truth::Losses;
+use crate::hub::{Folder, Hub, assert_truth, json, text};
+use crate::service::counterparties;
+
+/// Kills of a test run; `ZHIBAO_CRASH_KILLS` asks for more.
+const KILLS: u32 = 30;
+const SEED: u64 = 20_261_101;
+const PATIENCE: Duration = Duration::from_secs(180);
+/// How long an instance keeps its partitions without a sign of life.
+const LEASE_MS: &str = "1000";
+/// Of so many kills one is of the broker, and one of the database.
+const SERVER_EVERY: u32 = 15;
+/// How long is waited for messages to be applied between two kills, at most.
+const PROGRESS_WITHIN: Duration = Duration::from_secs(15);
+/// A pause in which the lease ends and another instance takes over.
+const PAUSE: Duration = Duration::from_millis(2500);
+const CLOCK: &str = "--replay-clock";
+
+/// What was done to the hub.
+#[derive(Debug, Default)]
+struct Done {
+    kills: u32,
+    /// Kills at a numbered write.
+    at_writes: u32,
+    /// Kills before which more messages were applied than at the one before.
+    with_progress: u32,
+    pauses: u32,
+    feeders: u32,
+    brokers: u32,
+    databases: u32,
+    /// Starts in vain while a server was away.
+    starts_in_vain: u32,
+}
+
+/// The hub under test, and who does what in it.
+struct Trial {
+    folder: Folder,
+    servers: Servers,
+    hub: Hub,
+    database: PgPool,
+    instances: Vec<Instance>,
+    feed: Feed,
+    random: ChaCha8Rng,
+    done: Done,
+    /// Messages applied at the last kill.
+    applied_before: i64,
+}
+
+fn asked(name: &str, default: u32) -> u32 {
+    std::env::var(name).map_or(default, |value| value.parse().unwrap())
+}
+
+impl Trial {
+    async fn prepare(orders: u32, seed: u64) -> Self {
+        let folder = Folder::new("crash");
+        let servers = Servers::up();
+        let name = format!("crash-{}", std::process::id());
+        servers.make_database(&name).await;
+        let url = servers.database(&name);
+        let hub = Hub::on_servers(folder.path("hub"), &servers.kafka(), url.clone());
+        let generated = folder.path("generated");
+        let (orders, seed_text) = (orders.to_string(), seed.to_string());
+        let size = ["--orders", &orders, "--from", "2026-07-01", "--days", "3", "--seed"];
+        hub.done(&[&["generate", "--out", text(&generated)], &size[..], &[&seed_text]].concat());
+        // Opening makes schema and topics.
+        hub.done(&["status"]);
+        let database = PgPool::connect(&url).await.unwrap();
+        let feed = Feed::new(&generated);
+        let random = ChaCha8Rng::seed_from_u64(seed);
+        let instances = Vec::new();
+        let done = Done::default();
+        let applied_before = 0;
+        Self { folder, servers, hub, database, instances, feed, random, done, applied_before }
+    }
+
+    /// Two that apply, and one that delivers.
+    fn start(&mut self, destinations: &[String]) {
+        let common = ["run", "--listen", "127.0.0.1:0", "--lease-ms", LEASE_MS, "--role"];
+        for number in ["1", "2"] {
+            let said = self.folder.path(&format!("process-{number}.txt"));
+            let own = [&common[..], &["process", CLOCK]].concat();
+            self.instances.push(Instance::new(said, &own));
+        }
+        let own = destinations.iter().map(String::as_str);
+        let own: Vec<&str> = common.into_iter().chain(["forward"]).chain(own).collect();
+        self.instances.push(Instance::new(self.folder.path("forward.txt"), &own));
+        self.instances.iter_mut().for_each(|instance| instance.start(&self.hub));
+    }
+
+    /// Messages applied, over all partitions; the database may be away for a while.
+    async fn applied(&self) -> i64 {
+        let sql = "select cast(coalesce(sum(next_offset), 0) as bigint) from position";
+        let since = Instant::now();
+        loop {
+            match sqlx::query_scalar(sql).fetch_one(&self.database).await {
+                Ok(applied) => return applied,
+                Err(error) => assert!(since.elapsed() < PATIENCE, "{error}"),
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Kills one of the instances, and starts it again.
+    fn kill_one(&mut self) {
+        let chosen = self.random.random_range(0..self.instances.len());
+        let instance = &mut self.instances[chosen];
+        if self.random.random_bool(0.5) {
+            std::thread::sleep(Duration::from_millis(self.random.random_range(50..900)));
+            instance.kill();
+        } else {
+            // The one that runs is killed to make room; only the numbered kill counts.
+            instance.kill();
+            instance.start_until_write(&self.hub, self.random.random_range(1..400));
+            match instance.ended_within(Duration::from_secs(4)) {
+                Some(status) => assert!(is_killed(status), "it ended by itself with {status}"),
+                None => instance.kill(),
+            }
+            self.done.at_writes += 1;
+        }
+        instance.start(&self.hub);
+        self.done.kills += 1;
+    }
+
+    /// Waits until more is applied than at the last kill, but not for ever: the others may be
+    /// paused, or on their way.
+    async fn await_progress(&mut self) {
+        let since = Instant::now();
+        while self.applied().await <= self.applied_before && since.elapsed() < PROGRESS_WITHIN {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let applied = self.applied().await;
+        self.done.with_progress += u32::from(applied > self.applied_before);
+        self.applied_before = applied;
+    }
+
+    /// Streams some files in and crashes the hub meanwhile.
+    async fn strike(&mut self, files: usize) {
+        self.feed.begin(&self.hub, files);
+        self.await_progress().await;
+        match self.random.random_range(0..8) {
+            0 => {
+                let chosen = self.random.random_range(0..2);
+                self.instances[chosen].pause(PAUSE);
+                self.done.pauses += 1;
+            }
+            1 => {
+                std::thread::sleep(Duration::from_millis(self.random.random_range(20..400)));
+                self.feed.kill(&self.hub);
+                self.done.feeders += 1;
+            }
+            _ => {}
+        }
+        self.kill_one();
+        match self.done.kills % SERVER_EVERY {
+            5 => {
+                self.servers.crash_kafka();
+                self.done.brokers += 1;
+            }
+            10 => {
+                self.servers.crash_postgres();
+                self.done.databases += 1;
+            }
+            _ => {}
+        }
+        self.feed.end(&self.hub);
+        for instance in &mut self.instances {
+            self.done.starts_in_vain += u32::from(instance.start_again(&self.hub));
+        }
+    }
+
+    /// What an operator does at the end of the month.
+    fn finish(&mut self) {
+        self.instances.iter_mut().for_each(Instance::stop);
+        self.hub.done(&["process", CLOCK]);
+        self.hub.done(&["seal", "--until", "2026-07-31", CLOCK]);
+        let reason = "the test's month is over";
+        self.hub.done(&["freeze", "--month", "2026-07", "--reason", reason, CLOCK]);
+        self.hub.done(&["evidence", CLOCK]);
+        self.hub.done(&["publish", CLOCK]);
+    }
+
+    /// Lets everything that is owed be delivered and acknowledged.
+    async fn deliver(&mut self) -> i64 {
+        self.instances.iter_mut().for_each(|instance| instance.start(&self.hub));
+        let sql = "select count(*), coalesce(sum(case when acked_at is null then 1 else 0 end), 0) \
+                   from outbox";
+        let since = Instant::now();
+        let owed = loop {
+            let (all, open): (i64, i64) =
+                sqlx::query_as(sql).fetch_one(&self.database).await.unwrap();
+            if open == 0 {
+                break all;
+            }
+            assert!(since.elapsed() < PATIENCE, "{open} of {all} records are not acknowledged");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        };
+        self.instances.iter_mut().for_each(Instance::stop);
+        owed
+    }
+}
+
+/// Counterparties that do what real ones do on a bad day, all but refuse.
+fn bad_day() -> Misbehaviour {
+    Misbehaviour {
+        unavailable_percent: 3,
+        drop_after_accept_percent: 8,
+        drop_half_way_percent: 4,
+        garbage_percent: 2,
+        ack_late_percent: 10,
+        ack_twice_percent: 5,
+        ack_out_of_order_percent: 10,
+        ..Misbehaviour::default()
+    }
+}
+
+/// Every record that is owed has been accepted once, and no contract was broken.
+async fn assert_delivered(simulators: Vec<Running>, owed: i64) {
+    let mut received = 0;
+    for simulator in simulators {
+        assert_eq!(simulator.violations(), [], "a contract was broken");
+        received += simulator.received().len();
+        simulator.stop().await.unwrap();
+    }
+    assert_eq!(i64::try_from(received).unwrap(), owed, "records at the counterparties");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn crashes_of_everything_lose_nothing_and_double_nothing() {
+    let kills = asked("ZHIBAO_CRASH_KILLS", KILLS);
+    let seed = u64::from(asked("ZHIBAO_CRASH_SEED", 0)) + SEED;
+    let orders = asked("ZHIBAO_CRASH_ORDERS", 4_000);
+    let (simulators, destinations) = counterparties(bad_day()).await;
+    let mut trial = Trial::prepare(orders, seed).await;
+    trial.start(&destinations);
+    let files = trial.feed.waiting();
+    while trial.done.kills < kills {
+        let left = usize::try_from(kills - trial.done.kills).unwrap();
+        let next = trial.feed.waiting().div_ceil(left).max(1);
+        trial.strike(next).await;
+    }
+    assert_eq!(trial.feed.waiting(), 0, "of {files} files");
+    trial.finish();
+    let owed = trial.deliver().await;
+    trial.hub.done(&["status", CLOCK]);
+    let export = trial.hub.export(&trial.folder.path("out"));
+    let expected = json(&trial.folder.path("generated/truth.json"));
+    let losses = Losses::of(&expected, &export);
+    println!("{:?}, {orders} orders, {files} files, {owed} records owed: {losses}", trial.done);
+    let adjusted = trial.folder.path("adjusted.json");
+    let truth = truth::with_repeats(&expected, &export);
+    std::fs::write(&adjusted, truth.to_string()).unwrap();
+    assert_truth(&adjusted, &trial.folder.path("out/export.json"));
+    assert_eq!(losses, Losses::default());
+    assert_delivered(simulators, owed).await;
+    let most = trial.done.kills * 4 / 5;
+    assert!(trial.done.with_progress >= most, "too little happened: {:?}", trial.done);
+    trial.database.close().await;
+}
