@@ -151,14 +151,16 @@ impl StoreError {
     #[must_use]
     pub fn is_of_the_values(&self) -> bool {
         let Self::Sql(sqlx::Error::Database(error)) = self else { return false };
-        match error.kind() {
+        let is_violation = matches!(
+            error.kind(),
             ErrorKind::UniqueViolation
-            | ErrorKind::ForeignKeyViolation
-            | ErrorKind::NotNullViolation
-            | ErrorKind::CheckViolation => true,
-            // The rest is told apart by PostgreSQL's class of data exceptions.
-            _ => error.code().is_some_and(|code| code.len() == 5 && code.starts_with("22")),
-        }
+                | ErrorKind::ForeignKeyViolation
+                | ErrorKind::NotNullViolation
+                | ErrorKind::CheckViolation
+        );
+        // The rest is told apart by PostgreSQL's class of data exceptions.
+        let of_class = |code: &str| code.len() == 5 && code.starts_with("22");
+        is_violation || error.code().is_some_and(|code| of_class(&code))
     }
 }
 
