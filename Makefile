@@ -3,7 +3,7 @@
 # Arguments of the demonstration, for example DEMO_ARGS="--help".
 DEMO_ARGS ?=
 
-# Seeds and orders of `make truth`.
+# Seeds and orders of `make truth`; `make simulate` has its own.
 SEEDS ?= 1 2 3 4 5 6 7 8 9 10
 ORDERS ?= 1000000
 
@@ -11,7 +11,7 @@ ORDERS ?= 1000000
 KILLS ?= 300
 CRASH_TEST = crash::crashes_of_everything_lose_nothing_and_double_nothing
 
-.PHONY: demo test truth crash reliability lint fmt
+.PHONY: demo test truth simulate crash reliability lint fmt
 
 # The main job at full size, with simulators of every counterparty.
 demo:
@@ -30,6 +30,14 @@ truth:
 	@scripts/setup truth
 	cargo build --release
 	scripts/reliability-demo --binary "$${CARGO_TARGET_DIR:-target}/release/zhibao" $(ORDERS) $(SEEDS)
+
+# The whole hub in one thread under seeded faults, for example SEEDS=7 or SEEDS=1..10001; prints each
+# seed that fails.
+simulate: SEEDS = 1..1001
+simulate: JOBS ?= 2
+simulate:
+	@scripts/setup build
+	cargo run --release -- simulate --seeds "$(SEEDS)" --jobs "$(JOBS)"
 
 lint:
 	@scripts/setup lint

@@ -12,6 +12,7 @@ mod options;
 mod progress;
 mod service;
 mod show;
+mod simulate;
 
 use std::process::ExitCode;
 
@@ -35,6 +36,8 @@ use crate::simulate::generate::{GenerateError, GenerateOptions, Profile, generat
 enum CliError {
     #[error(transparent)]
     Hub(#[from] HubError),
+    #[error(transparent)]
+    Simulation(#[from] crate::hub::simulation::SimulationError),
     #[error(transparent)]
     Serve(#[from] ServeError),
     #[error(transparent)]
@@ -132,6 +135,7 @@ async fn run(options: Options) -> Result<ExitCode, CliError> {
             write_json(&asked.out.join("export.json"), &books)?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Simulate(asked) => simulate::run(&folders, asked).await,
         Command::Held(held) => held_command(&folders, held).await,
         Command::Log(LogCommand::Trim(asked)) => operate::trim(&folders, &asked).await,
         Command::Kafka(KafkaCommand::Acl(asked)) => acl::print(&folders, &asked),

@@ -11,7 +11,8 @@ use super::{CliError, progress};
 use crate::domain::ids::ConnectorId;
 use crate::hub::{Arrived, Hub, HubError, LogChoice, arrivals};
 use crate::levy::LevyPeriod;
-use crate::store::{StoreError, pauses};
+use crate::store::StoreError;
+use crate::store::pauses::{self, Pause};
 
 /// Takes all files of a generated folder in, each with the append time of its arrival.
 pub(super) async fn replay(folders: &Folders, asked: &Replay) -> Result<ExitCode, CliError> {
@@ -46,8 +47,9 @@ pub(super) async fn process(folders: &Folders, limits: Limits) -> Result<ExitCod
     let mut hub = Hub::open(&folders.limited(limits)?).await?;
     let messages = progress::process(&mut hub).await?;
     println!("{messages} messages");
+    let code = unless_paused(&hub).await?;
     hub.close().await?;
-    Ok(ExitCode::SUCCESS)
+    Ok(code)
 }
 
 /// Seals every day up to the given one, and runs what that sets free.
@@ -55,8 +57,9 @@ pub(super) async fn seal(folders: &Folders, asked: &Seal) -> Result<ExitCode, Cl
     let mut hub = Hub::open(&folders.limited(asked.limits)?).await?;
     hub.seal_until(asked.until.0).await?;
     hub.process_until_idle(&Arc::new(AtomicU64::new(0))).await?;
+    let code = unless_paused(&hub).await?;
     hub.close().await?;
-    Ok(ExitCode::SUCCESS)
+    Ok(code)
 }
 
 /// Publishes what is applied and not published yet.
@@ -92,6 +95,17 @@ pub(super) async fn freeze(folders: &Folders, asked: &Freeze) -> Result<ExitCode
     }
     hub.close().await?;
     Ok(if report.blocked.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Says whose messages wait in the log for an operator; then the command has not done everything.
+async fn unless_paused(hub: &Hub) -> Result<ExitCode, CliError> {
+    let mut tx = hub.database().snapshot().await?;
+    let pauses = pauses::all(&mut tx).await?;
+    tx.commit().await.map_err(StoreError::from)?;
+    for Pause { connector, reason, .. } in &pauses {
+        println!("{connector}: PAUSED for {reason}; its messages wait in the log (zhibao status)");
+    }
+    Ok(if pauses.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Lets a paused connector's messages be applied again.

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::simulate::Simulate;
 use crate::apply::engine::ApplySettings;
 use crate::domain::time::{Day, Month};
 use crate::forward::canonical::Limits as PublishLimits;
@@ -151,6 +152,9 @@ pub(super) enum Command {
     Status,
     /// Write the books as one JSON document, in the shape of truth.json.
     Export(Export),
+    /// Run the whole hub in one thread under seeded faults, and hold its books against what was
+    /// sent; prints each seed that fails.
+    Simulate(Simulate),
     /// Messages that could not be applied, or not yet.
     #[command(subcommand)]
     Held(HeldCommand),

@@ -1,7 +1,9 @@
 //! Fetches the acknowledgements that a counterparty keeps for us. They are messages like any
 //! other: the caller appends the lines to the log as feed `acks` and keeps the cursor with them.
 
-use super::client::{Client, ClientError, NoAnswer};
+use std::sync::Arc;
+
+use super::client::{Client, ClientError, Counterparty, NoAnswer};
 use super::settings::Settings;
 
 /// Fetches from one counterparty.
@@ -42,6 +44,12 @@ impl AckPoller {
     /// [`ClientError`] where the address is none.
     pub fn new(settings: &Settings) -> Result<Self, ClientError> {
         Ok(Self { client: Client::new(settings)? })
+    }
+
+    /// A poller of a counterparty within this process.
+    #[must_use]
+    pub fn of(counterparty: Arc<dyn Counterparty>) -> Self {
+        Self { client: Client::Simulated(counterparty) }
     }
 
     /// At most `lines_max` acknowledgements behind the cursor `after` (0 from the start). An

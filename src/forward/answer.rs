@@ -51,13 +51,13 @@ pub(super) enum Reply {
 
 /// An HTTP answer as the client read it.
 #[derive(Clone, Debug)]
-pub(super) struct HttpAnswer {
+pub struct HttpAnswer {
     /// Status code.
-    pub(super) status: u16,
+    pub status: u16,
     /// `Retry-After` in whole seconds, where given so.
-    pub(super) retry_after_s: Option<u32>,
+    pub retry_after_s: Option<u32>,
     /// The body.
-    pub(super) body: Vec<u8>,
+    pub body: Vec<u8>,
 }
 
 /// One record's answer on the wire.

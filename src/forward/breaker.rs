@@ -52,7 +52,7 @@ impl Breaker {
             return;
         };
         let (least, most) = (self.retry.breaker_wait_ms_min, self.retry.breaker_wait_ms_max);
-        self.pause(now, wait_ms(least, most, opened, jitter_seed()));
+        self.pause(now, wait_ms(least, most, opened, jitter_seed(&self.retry)));
     }
 
     /// The destination asked for a pause (`Retry-After`).

@@ -14,8 +14,8 @@ const ONE_RETRY: u64 = 100;
 
 /// A seed that no other instance shares, so that what failed together does not come back together.
 #[must_use]
-pub(super) fn jitter_seed() -> u64 {
-    RandomState::new().build_hasher().finish()
+pub(super) fn jitter_seed(retry: &Retry) -> u64 {
+    retry.jitter_seed.unwrap_or_else(|| RandomState::new().build_hasher().finish())
 }
 
 /// The wait after `tries` tries: doubled each time up to `most_ms`, with jitter of up to as much

@@ -1,19 +1,44 @@
 //! HTTP to one counterparty. It tells apart what was never sent from what may have arrived.
+//!
+//! A simulation of the hub answers in the same process instead ([`Counterparty`]).
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Method, Response, Url};
 
-use super::answer::HttpAnswer;
+pub use super::answer::HttpAnswer;
 use super::settings::Settings;
 
 /// A client of one counterparty.
 #[derive(Clone)]
-pub(super) struct Client {
+pub(super) enum Client {
+    /// Over HTTP.
+    Http(Http),
+    /// Within this process.
+    Simulated(Arc<dyn Counterparty>),
+}
+
+/// HTTP to an address.
+#[derive(Clone)]
+pub(super) struct Http {
     http: reqwest::Client,
     base: Url,
     answer_bytes_max: usize,
+}
+
+/// A counterparty within this process: it answers as its contract says that it answers over HTTP.
+pub trait Counterparty: Send + Sync {
+    /// `POST /v1/records` with a JSON array.
+    fn post_records(&self, body: Vec<u8>) -> BoxFuture<'_, Result<HttpAnswer, NoAnswer>>;
+
+    /// `GET /v1/records/{id}`.
+    fn get_record<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<HttpAnswer, NoAnswer>>;
+
+    /// `GET /v1/acks?after=…&limit=…`.
+    fn get_acks(&self, after: u64, limit: u32) -> BoxFuture<'_, Result<HttpAnswer, NoAnswer>>;
 }
 
 /// Why a client cannot be made.
@@ -59,7 +84,7 @@ impl Client {
             .pool_max_idle_per_host(limits.requests_max)
             .no_proxy()
             .build()?;
-        Ok(Self { http, base, answer_bytes_max: limits.answer_bytes_max })
+        Ok(Self::Http(Http { http, base, answer_bytes_max: limits.answer_bytes_max }))
     }
 
     /// `POST /v1/records` with a JSON array.
@@ -67,6 +92,37 @@ impl Client {
     /// # Errors
     /// [`NoAnswer`] where no whole answer came.
     pub(super) async fn post_records(&self, body: Vec<u8>) -> Result<HttpAnswer, NoAnswer> {
+        match self {
+            Self::Http(http) => http.post_records(body).await,
+            Self::Simulated(counterparty) => counterparty.post_records(body).await,
+        }
+    }
+
+    /// `GET /v1/records/{id}`.
+    ///
+    /// # Errors
+    /// [`NoAnswer`] where no whole answer came.
+    pub(super) async fn get_record(&self, id: &str) -> Result<HttpAnswer, NoAnswer> {
+        match self {
+            Self::Http(http) => http.get_record(id).await,
+            Self::Simulated(counterparty) => counterparty.get_record(id).await,
+        }
+    }
+
+    /// `GET /v1/acks?after=…&limit=…`.
+    ///
+    /// # Errors
+    /// [`NoAnswer`] where no whole answer came.
+    pub(super) async fn get_acks(&self, after: u64, limit: u32) -> Result<HttpAnswer, NoAnswer> {
+        match self {
+            Self::Http(http) => http.get_acks(after, limit).await,
+            Self::Simulated(counterparty) => counterparty.get_acks(after, limit).await,
+        }
+    }
+}
+
+impl Http {
+    async fn post_records(&self, body: Vec<u8>) -> Result<HttpAnswer, NoAnswer> {
         let mut url = self.base.clone();
         url.set_path("/v1/records");
         let request = self
@@ -77,11 +133,7 @@ impl Client {
         self.read(request.send().await.map_err(no_answer)?).await
     }
 
-    /// `GET /v1/records/{id}`.
-    ///
-    /// # Errors
-    /// [`NoAnswer`] where no whole answer came.
-    pub(super) async fn get_record(&self, id: &str) -> Result<HttpAnswer, NoAnswer> {
+    async fn get_record(&self, id: &str) -> Result<HttpAnswer, NoAnswer> {
         let mut url = self.base.clone();
         url.set_path("/v1/records");
         if let Ok(mut path) = url.path_segments_mut() {
@@ -90,11 +142,7 @@ impl Client {
         self.read(self.http.request(Method::GET, url).send().await.map_err(no_answer)?).await
     }
 
-    /// `GET /v1/acks?after=…&limit=…`.
-    ///
-    /// # Errors
-    /// [`NoAnswer`] where no whole answer came.
-    pub(super) async fn get_acks(&self, after: u64, limit: u32) -> Result<HttpAnswer, NoAnswer> {
+    async fn get_acks(&self, after: u64, limit: u32) -> Result<HttpAnswer, NoAnswer> {
         let mut url = self.base.clone();
         url.set_path("/v1/acks");
         url.set_query(Some(&format!("after={after}&limit={limit}")));

@@ -202,7 +202,7 @@ impl<'a> Lane<'a> {
         for delivery in deliveries {
             self.judge(delivery, now);
             // One seed a parcel: records that failed alike are written down in one statement.
-            let seed = jitter_seed();
+            let seed = jitter_seed(&self.settings.retry);
             let mut key = "";
             for (record, answer) in delivery.records.iter().zip(&delivery.answers) {
                 let lowest = record.key != key;

@@ -1,12 +1,13 @@
 //! The relay: runs one lane for each destination, side by side, until nothing is left to deliver
 //! or until it is told to stop. Nothing in its memory matters: it may be killed at any point.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use tokio::sync::watch;
 
-use super::client::{Client, ClientError};
+use super::client::{Client, ClientError, Counterparty};
 use super::contract::Contract;
 use super::lane::{Lane, Now, Step};
 use super::settings::Settings;
@@ -96,6 +97,16 @@ impl Relay {
         Ok(Self { destinations: destinations.collect::<Result<_, RelayError>>()? })
     }
 
+    /// A relay to counterparties within this process.
+    #[must_use]
+    pub fn to(destinations: Vec<(&'static Contract, Settings, Arc<dyn Counterparty>)>) -> Self {
+        let destinations = destinations.into_iter().map(|(contract, settings, counterparty)| {
+            let client = Client::Simulated(counterparty);
+            Destination { contract, settings, client }
+        });
+        Self { destinations: destinations.collect() }
+    }
+
     /// Delivers everything that can be delivered: until each destination has all, or what is left
     /// waits behind a refusal, or `idle_failures_max` parcels in a row came to nothing.
     /// `now` must move on by itself, for retries wait for it.
@@ -107,8 +118,21 @@ impl Relay {
         db: &Database,
         now: impl Fn() -> Moment + Sync,
     ) -> Result<RelayReport, RelayError> {
+        self.run_until_idle_with(db, now, &tokio::time::sleep).await
+    }
+
+    /// As [`Relay::run_until_idle`], with another way to wait.
+    ///
+    /// # Errors
+    /// As [`Relay::run_until_idle`].
+    pub async fn run_until_idle_with<W: Future<Output = ()>>(
+        &self,
+        db: &Database,
+        now: impl Fn() -> Moment + Sync,
+        wait: &impl Fn(Duration) -> W,
+    ) -> Result<RelayReport, RelayError> {
         let reports = try_join_all(
-            self.destinations.iter().map(|destination| until_idle(destination, db, &now)),
+            self.destinations.iter().map(|destination| until_idle(destination, db, &now, wait)),
         )
         .await?;
         Ok(reports.into_iter().fold(RelayReport::default(), RelayReport::add))
@@ -146,10 +170,11 @@ impl Destination {
     }
 }
 
-async fn until_idle(
+async fn until_idle<W: Future<Output = ()>>(
     destination: &Destination,
     db: &Database,
     now: Now<'_>,
+    wait: &impl Fn(Duration) -> W,
 ) -> Result<RelayReport, RelayError> {
     let mut lane = destination.lane(db, now)?;
     loop {
@@ -158,7 +183,7 @@ async fn until_idle(
         }
         match lane.step().await? {
             Step::Worked => {}
-            Step::Wait(until) => tokio::time::sleep(destination.wait(until, now())).await,
+            Step::Wait(until) => wait(destination.wait(until, now())).await,
             Step::Idle => return Ok(lane.report),
         }
     }

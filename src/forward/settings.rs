@@ -58,6 +58,8 @@ pub struct Retry {
     pub breaker_wait_ms_max: u64,
     /// Parcels in a row that come to nothing, after which a run until idle gives up.
     pub idle_failures_max: u32,
+    /// Seed of all jitter; `None` draws one for each wait, which no other instance shares.
+    pub jitter_seed: Option<u64>,
 }
 
 impl Settings {
@@ -88,6 +90,7 @@ impl Settings {
                 breaker_wait_ms_min: 500,
                 breaker_wait_ms_max: 30_000,
                 idle_failures_max: 12,
+                jitter_seed: None,
             },
         }
     }

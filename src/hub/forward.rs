@@ -1,5 +1,8 @@
 //! The forward role: deliver what is owed, and bring acknowledgements back as messages.
 
+#[cfg(test)]
+mod tests;
+
 use crate::apply::engine::{Engine, topic_of};
 use crate::apply::evidence::attach_evidence;
 use crate::domain::ids::{ConnectorId, FeedId};
@@ -9,7 +12,7 @@ use crate::forward::contract::Contract;
 use crate::forward::relay::{Relay, RelayReport};
 use crate::forward::settings::Settings;
 use crate::forward::{golden_insurance, national, tax};
-use crate::log::{Append, IntakeMark, NewRecord, partition_of};
+use crate::log::{Append, IntakeMark, LogError, NewRecord, partition_of};
 
 use super::{Hub, HubError};
 
@@ -95,10 +98,18 @@ pub(super) async fn fetch_acks(
     (destination, settings): (&'static str, &Settings),
     received_at: Option<Moment>,
 ) -> Result<u64, HubError> {
-    let poller = AckPoller::new(settings)?;
+    fetch_acks_from(engine, (destination, &AckPoller::new(settings)?), received_at).await
+}
+
+/// As [`fetch_acks`], by a poller that is there.
+pub(super) async fn fetch_acks_from(
+    engine: &Engine,
+    (destination, poller): (&'static str, &AckPoller),
+    received_at: Option<Moment>,
+) -> Result<u64, HubError> {
     let mut total = 0;
     loop {
-        let lines = fetch_page(engine, destination, &poller, received_at).await?;
+        let lines = fetch_page(engine, destination, poller, received_at).await?;
         total += lines;
         if lines == 0 {
             return Ok(total);
@@ -144,6 +155,10 @@ async fn fetch_page(
             digest: [0; 32],
         }),
     };
-    engine.log.append(append).await?;
-    Ok(lines)
+    match engine.log.append(append).await {
+        Ok(_) => Ok(lines),
+        // Another instance, which takes this one for gone, has fetched them meanwhile.
+        Err(LogError::MarkMoved { .. }) => Ok(0),
+        Err(error) => Err(error.into()),
+    }
 }

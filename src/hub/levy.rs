@@ -9,6 +9,7 @@ use crate::domain::time::{Moment, Month};
 use crate::levy::LevyPeriod;
 use crate::store::positions::past;
 use crate::store::statement::MissingAccepted;
+use crate::store::{Tx, pauses};
 
 /// What freezing a month did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,7 +29,7 @@ impl Hub {
     ///
     /// # Errors
     /// [`HubError`] where a partition has applied messages of the cut or later (then the figure
-    /// could not be rebuilt), or a levy cannot be computed.
+    /// could not be rebuilt), where a connector is paused, or where a levy cannot be computed.
     pub async fn freeze_month(
         &self,
         month: Month,
@@ -38,6 +39,7 @@ impl Hub {
         let _under_way = UnderWay::begin("freeze", month.to_string());
         let engine = &self.engine;
         let mut tx = engine.db.begin().await?;
+        refuse_paused(&mut tx).await?;
         if let Some(key) = past(&mut tx, cut_at).await? {
             return Err(HubError::CutPassed { topic: key.topic, partition: key.partition, cut_at });
         }
@@ -69,7 +71,7 @@ impl Hub {
     /// Accepts, with a reason, that days of a month have no statement and never will.
     ///
     /// # Errors
-    /// [`HubError`] where the database refuses.
+    /// [`HubError`] where a connector is paused, or the database refuses.
     pub async fn accept_missing_statements(
         &self,
         month: Month,
@@ -79,6 +81,7 @@ impl Hub {
     ) -> Result<u64, HubError> {
         let scope = self.engine.scope();
         let mut tx = self.engine.db.begin().await?;
+        refuse_paused(&mut tx).await?;
         let mut accepted = 0;
         for (platform, line) in scope.policy.in_force(month) {
             let period = LevyPeriod { platform: platform.clone(), line: line.clone(), month };
@@ -99,5 +102,13 @@ impl Hub {
         }
         tx.commit().await?;
         Ok(accepted)
+    }
+}
+
+/// Nothing is issued while messages of a connector wait in the log for an operator.
+async fn refuse_paused(tx: &mut Tx) -> Result<(), HubError> {
+    match pauses::all(tx).await?.into_iter().next() {
+        Some(pause) => Err(HubError::Paused { connector: pause.connector, reason: pause.reason }),
+        None => Ok(()),
     }
 }

@@ -20,6 +20,7 @@ mod registry;
 mod role;
 mod service;
 mod share;
+pub mod simulation;
 mod tls;
 mod tokens;
 mod versions;
@@ -42,14 +43,14 @@ use crate::forward::canonical::{CanonicalError, Limits as CanonicalLimits};
 use crate::forward::client::ClientError;
 use crate::forward::relay::RelayError;
 use crate::intake::{IntakeError, Route};
-use crate::log::LogError;
 use crate::log::embedded::Retention;
+use crate::log::{Log, LogError};
 use crate::normalize::{Connectors, ManifestError};
 use crate::policy::{Policy, PolicyError};
 use crate::registry::client::ClientError as RegistryError;
 use crate::schema::SchemaIds;
 use crate::store::positions::{PartitionKey, note_log_id, register_topic};
-use crate::store::{Database, StoreError};
+use crate::store::{Database, StoreError, Tx};
 
 pub use forward::Destinations;
 pub use http::{Front, HttpAccess};
@@ -192,6 +193,17 @@ pub enum HubError {
         /// The partition.
         partition: u32,
     },
+    /// Messages of a connector wait in the log for an operator.
+    #[error(
+        "connector {connector}: expected all of its messages applied, found it paused for \
+         {reason}; mend the manifest, restart what applies, and run zhibao resume {connector} first"
+    )]
+    Paused {
+        /// The connector.
+        connector: String,
+        /// Code of the reason to hold.
+        reason: String,
+    },
     /// A partition has applied messages of the cut or later.
     #[error(
         "{topic} partition {partition}: expected nothing applied from {cut_at} on, found later \
@@ -255,23 +267,11 @@ impl Hub {
         let log = hub_log.shared();
         let keys = keys::load_or_make(&settings.data)?;
         // Brokers take their time: they are asked before the one writing transaction begins.
-        let mut log_ids = Vec::new();
-        for manifest in connectors.iter() {
-            let topic = topic_of(manifest.name());
-            log.ensure_topic(&topic, manifest.partitions()).await?;
-            log_ids.push(log.topic_id(&topic).await?);
-        }
+        let log_ids = make_topics(&*log, &connectors).await?;
         let schema_registry = SchemaRegistry::ask(settings, &db, &connectors).await?;
         let mut tx = db.begin().await?;
         keys::compare(&mut tx, &keys, &settings.data).await?;
-        let manifests = versions::record(&mut tx, "manifests", &connectors.to_bytes()).await?;
-        let rules = versions::record(&mut tx, "policy", &policy.to_bytes()).await?;
-        for (manifest, log_id) in connectors.iter().zip(&log_ids) {
-            let topic = topic_of(manifest.name());
-            let (name, partitions) = (manifest.name().as_str(), manifest.partitions());
-            register_topic(&mut tx, &topic, name, partitions).await?;
-            note_log_id(&mut tx, &topic, log_id).await?;
-        }
+        let (manifests, rules) = register(&mut tx, (&connectors, &policy), &log_ids).await?;
         let schema_ids = schema_registry.settle(&mut tx, settings, &mut connectors).await?;
         tx.commit().await?;
         let engine = Engine {
@@ -288,20 +288,34 @@ impl Hub {
             clock,
             settings: settings.apply,
         };
-        Ok(Self {
+        let mut hub = Self::assemble(engine, hub_log, settings.retention, settings.canonical);
+        hub.schema_ids = schema_ids;
+        hub.serves_registry = schema_registry.is_own();
+        registry::topic_prefix(settings).clone_into(&mut hub.topic_prefix);
+        Ok(hub)
+    }
+
+    /// A hub of parts that are open, with the numbers of its own schema registry.
+    fn assemble(
+        engine: Engine,
+        log: log::HubLog,
+        retention: Retention,
+        canonical: CanonicalLimits,
+    ) -> Self {
+        Self {
             engine: Arc::new(engine),
-            log: hub_log,
-            retention: settings.retention,
-            canonical: settings.canonical,
-            schema_ids,
-            serves_registry: schema_registry.is_own(),
-            topic_prefix: registry::topic_prefix(settings).to_owned(),
+            log,
+            retention,
+            canonical,
+            schema_ids: SchemaIds::default(),
+            serves_registry: true,
+            topic_prefix: String::new(),
             owners: process::Owners::default(),
             appended: watch::Sender::new(()),
             stop: watch::Sender::new(false),
             share_due: watch::Sender::new(false),
             forgotten_before: HashMap::new(),
-        })
+        }
     }
 
     /// The state database, for readers.
@@ -340,12 +354,18 @@ impl Hub {
     /// # Errors
     /// [`HubError`] where a lease cannot be given back.
     pub async fn close(mut self) -> Result<(), HubError> {
+        self.give_back().await?;
+        self.log.close().await;
+        self.engine.db.close().await;
+        Ok(())
+    }
+
+    /// Gives all partitions back.
+    async fn give_back(&mut self) -> Result<(), HubError> {
         self.owners.release_all().await?;
         if self.owners.is_shared {
             self.leave().await?;
         }
-        self.log.close().await;
-        self.engine.db.close().await;
         Ok(())
     }
 
@@ -356,4 +376,32 @@ impl Hub {
         });
         HubError::NoFeed { found: format!("{connector}/{feed}{}", known.unwrap_or_default()) }
     }
+}
+
+/// Makes the raw topic of every connector where it is missing; gives what the log knows each by.
+/// Brokers take their time: they are asked before the one writing transaction begins.
+async fn make_topics(log: &dyn Log, connectors: &Connectors) -> Result<Vec<String>, LogError> {
+    let mut log_ids = Vec::new();
+    for manifest in connectors.iter() {
+        let topic = topic_of(manifest.name());
+        log.ensure_topic(&topic, manifest.partitions()).await?;
+        log_ids.push(log.topic_id(&topic).await?);
+    }
+    Ok(log_ids)
+}
+
+/// Records manifests and policy as versions and registers their topics; gives the versions.
+async fn register(
+    tx: &mut Tx,
+    (connectors, policy): (&Connectors, &Policy),
+    log_ids: &[String],
+) -> Result<(u32, u32), StoreError> {
+    let manifests = versions::record(tx, "manifests", &connectors.to_bytes()).await?;
+    let rules = versions::record(tx, "policy", &policy.to_bytes()).await?;
+    for (manifest, log_id) in connectors.iter().zip(log_ids) {
+        let topic = topic_of(manifest.name());
+        register_topic(tx, &topic, manifest.name().as_str(), manifest.partitions()).await?;
+        note_log_id(tx, &topic, log_id).await?;
+    }
+    Ok((manifests, rules))
 }

@@ -22,11 +22,19 @@ use crate::store::positions::{PartitionKey, topics};
 const AT_ONCE: usize = 3;
 
 /// The owners of this instance.
-#[derive(Default)]
 pub(super) struct Owners {
     own: Vec<Owner>,
     /// Whether the instance has its share beside others, instead of everything.
     pub(super) is_shared: bool,
+    /// Owners that work at the same time. One alone works in the task of whoever calls, so that a
+    /// simulation decides who goes on.
+    pub(super) at_once: usize,
+}
+
+impl Default for Owners {
+    fn default() -> Self {
+        Self { own: Vec::new(), is_shared: false, at_once: AT_ONCE }
+    }
 }
 
 /// What owners that work look at between two batches.
@@ -122,22 +130,30 @@ impl Hub {
         let round = Round {
             engine: Arc::clone(&self.engine),
             task,
-            permits: Arc::new(Semaphore::new(AT_ONCE)),
+            permits: Arc::new(Semaphore::new(self.owners.at_once)),
             progress: Arc::clone(progress),
             stopped: self.stop.subscribe(),
             due: self.share_due.subscribe(),
             is_shared: self.owners.is_shared,
         };
         let mut running = JoinSet::new();
-        for owner in self.owners.own.drain(..) {
-            running.spawn(run(round.clone(), owner));
+        let mut worked = Vec::new();
+        for owner in std::mem::take(&mut self.owners.own) {
+            if self.owners.at_once > 1 {
+                running.spawn(run(round.clone(), owner));
+            } else {
+                worked.push(run(round.clone(), owner).await);
+            }
+        }
+        while let Some(done) = running.join_next().await {
+            worked.push(done?);
         }
         let mut messages = 0;
         let mut failed = None;
-        while let Some(done) = running.join_next().await {
-            match done? {
-                Ok((owner, worked)) => {
-                    messages += worked;
+        for one in worked {
+            match one {
+                Ok((owner, count)) => {
+                    messages += count;
                     self.owners.own.extend(owner);
                 }
                 Err(error) => failed = Some(error),
@@ -167,10 +183,14 @@ impl Hub {
         self.share_due.send_replace(false);
         let Plan { release, claim } = next_moves(&self.engine).await?;
         self.owners.release(&release).await?;
-        let permits = Arc::new(Semaphore::new(AT_ONCE));
+        let permits = Arc::new(Semaphore::new(self.owners.at_once));
         let mut claiming = JoinSet::new();
         for (key, partitions) in claim {
             let (engine, permits) = (Arc::clone(&self.engine), Arc::clone(&permits));
+            if self.owners.at_once == 1 {
+                self.owners.own.extend(Owner::claim(engine, key, partitions).await?);
+                continue;
+            }
             claiming.spawn(async move {
                 // The semaphore is never closed, so a missing permit only means no limit.
                 let _permit = permits.acquire().await;
@@ -230,19 +250,28 @@ pub(super) async fn beat_until_stopped(
 ) -> Result<(), HubError> {
     let every = u64::try_from(engine.settings.lease_ms / 3).unwrap_or(1_000);
     while !*stopped.borrow() {
-        match next_moves(&engine).await {
-            Ok(plan) => {
-                if !plan.is_empty() {
-                    due.send_replace(true);
-                }
-            }
-            Err(error) if error.is_passing() => tracing::warn!("{error}; asked again"),
-            Err(error) => return Err(error),
-        }
+        beat_once(&engine, &due).await?;
         tokio::select! {
             _ = stopped.wait_for(|stop| *stop) => {}
             () = tokio::time::sleep(Duration::from_millis(every)) => {}
         }
+    }
+    Ok(())
+}
+
+/// One beat.
+///
+/// # Errors
+/// As [`beat_until_stopped`].
+pub(super) async fn beat_once(engine: &Engine, due: &watch::Sender<bool>) -> Result<(), HubError> {
+    match next_moves(engine).await {
+        Ok(plan) => {
+            if !plan.is_empty() {
+                due.send_replace(true);
+            }
+        }
+        Err(error) if error.is_passing() => tracing::warn!("{error}; asked again"),
+        Err(error) => return Err(error),
     }
     Ok(())
 }

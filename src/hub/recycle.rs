@@ -14,6 +14,9 @@ use super::{Hub, HubError};
 use crate::apply::engine::EngineError;
 use crate::log::partition_of;
 
+/// Reason of messages that crashed the hub, or that it could not make anything of by its own fault.
+const DEFECT: &str = "hub.defect";
+
 /// What became of held messages that were recycled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Recycled {
@@ -26,7 +29,8 @@ pub struct Recycled {
 }
 
 impl Hub {
-    /// Recycles held messages of one reason (or all), at most `limit`.
+    /// Recycles held messages of one reason, at most `limit`; where none is named, of all but
+    /// those that crashed the hub: they would do so again until the program is mended.
     ///
     /// # Errors
     /// [`HubError`] where the database refuses; what was done before stays done.
@@ -35,7 +39,8 @@ impl Hub {
         let messages = held::list(&mut tx, reason, limit).await?;
         tx.commit().await?;
         let mut recycled = Recycled::default();
-        for message in messages {
+        let is_meant = |held: &Held| reason.is_some() || held.reason != DEFECT;
+        for message in messages.into_iter().filter(is_meant) {
             self.recycle_one(&message, &mut recycled).await?;
         }
         Ok(recycled)

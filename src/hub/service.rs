@@ -141,7 +141,7 @@ impl Hub {
         Ok(())
     }
 
-    async fn process_and_publish(
+    pub(super) async fn process_and_publish(
         &mut self,
         progress: &Arc<AtomicU64>,
         roles: &[Role],
@@ -158,7 +158,7 @@ impl Hub {
 }
 
 /// Whether this instance does some work for all.
-async fn leads(engine: &Engine, work: &str) -> Result<bool, HubError> {
+pub(super) async fn leads(engine: &Engine, work: &str) -> Result<bool, HubError> {
     let mut tx = engine.db.begin().await?;
     let is_leader = lead(&mut tx, work, engine.lease()).await?;
     tx.commit().await?;

@@ -374,8 +374,13 @@ async fn header_lines_are_kept() {
 #[tokio::test]
 async fn faults_lose_nothing_that_was_acknowledged() {
     for seed in 0..100 {
-        let faults =
-            Faults { append_lost: 200, append_unanswered: 200, read_short: 500, delay_ms_max: 50 };
+        let faults = Faults {
+            append_lost: 200,
+            append_unanswered: 200,
+            read_short: 500,
+            delay_ms_max: 50,
+            ..Faults::default()
+        };
         let log = SimulatedLog::new(seed, faults, Moment::from_ms(START_MS));
         let topic = TOPIC;
         log.ensure_topic(topic, 1).await.unwrap();
@@ -383,7 +388,7 @@ async fn faults_lose_nothing_that_was_acknowledged() {
         for n in 0..100 {
             match log.append(new_append(topic, numbered(0, n..n + 3))).await {
                 Ok(given) => acknowledged.push((given[0].offsets.start, n)),
-                Err(LogError::Storage(_)) => doubtful.push(n),
+                Err(LogError::NoAnswer { .. }) => doubtful.push(n),
                 Err(error) => panic!("seed {seed}: {error}"),
             }
         }

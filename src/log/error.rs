@@ -1,5 +1,7 @@
 //! Why the log cannot be used: each error says what was expected, what was found, and where.
 
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
 use super::position::PositionLost;
 use crate::store::StoreError;
 
@@ -105,7 +107,7 @@ pub enum LogError {
         /// What was asked.
         doing: String,
         /// The cause.
-        source: Box<rdkafka::error::KafkaError>,
+        source: Box<KafkaError>,
         /// What was last heard of the connections; empty where nothing was.
         heard: String,
     },
@@ -132,7 +134,8 @@ impl LogError {
     #[must_use]
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::Kafka { .. } | Self::NoAnswer { .. } => true,
+            Self::Kafka { source, .. } => !is_refusal(source),
+            Self::NoAnswer { .. } => true,
             Self::Store(error) => error.is_passing(),
             Self::TopicUnknown { .. }
             | Self::PartitionCount { .. }
@@ -147,4 +150,18 @@ impl LogError {
             | Self::Compression(_) => false,
         }
     }
+}
+
+/// Whether the brokers know who asks and say no, or do not believe who it is.
+fn is_refusal(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::Authentication
+                | RDKafkaErrorCode::SaslAuthenticationFailed
+                | RDKafkaErrorCode::TopicAuthorizationFailed
+                | RDKafkaErrorCode::ClusterAuthorizationFailed
+                | RDKafkaErrorCode::TransactionalIdAuthorizationFailed
+        )
+    )
 }

@@ -1,7 +1,9 @@
 //! The log in memory, with seeded faults, for simulation tests: an append may fail before or after
-//! it took effect, a read may return less than asked, and every call may take virtual time.
+//! it took effect, or take effect long after it failed; a read may fail or return less than asked,
+//! and every call may take virtual time.
 //!
-//! It keeps what it acknowledged, always; a failed append is in doubt, as with a real one.
+//! It keeps what it acknowledged, always; a failed append is in doubt, as with a real one. What it
+//! ever took in can be looked at by those who hold others to it, trimmed or not.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,6 +15,7 @@ use rand_chacha::ChaCha8Rng;
 use super::{
     Append, Appended, Batch, BatchRecord, Extent, Headers, IntakeMark, Log, LogError, check_mark,
 };
+use crate::domain::ids::FeedId;
 use crate::domain::time::Moment;
 
 /// How often things go wrong, each in calls of a thousand.
@@ -22,17 +25,37 @@ pub struct Faults {
     pub append_lost: u32,
     /// Appends that take effect and fail.
     pub append_unanswered: u32,
+    /// Appends without a mark that fail and take effect within [`LATE_MS_MAX`].
+    pub append_late: u32,
+    /// Reads, and looks at what there is, that fail.
+    pub read_lost: u32,
     /// Reads that return less than asked (at least one record).
     pub read_short: u32,
     /// Highest virtual delay of a call, in milliseconds of the log's clock.
     pub delay_ms_max: u32,
 }
 
-/// A log in memory; its clock moves only by the delays of its calls.
+/// How long after it failed an append may take effect, by the log's clock.
+pub const LATE_MS_MAX: u32 = 1_800_000;
+
+/// A log in memory; its clock moves by the delays of its calls, and as it is set.
 pub struct SimulatedLog {
     stored: Arc<Mutex<Stored>>,
-    faults: Faults,
+    faults: Mutex<Faults>,
     random: Mutex<ChaCha8Rng>,
+}
+
+/// A record that the log has, or had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Its partition.
+    pub partition: u32,
+    /// Its feed.
+    pub feed: FeedId,
+    /// Its append time.
+    pub received_at: Moment,
+    /// Its own bytes.
+    pub value: Vec<u8>,
 }
 
 #[derive(Default)]
@@ -43,6 +66,10 @@ struct Stored {
     deleted: HashMap<String, u64>,
     marks: HashMap<String, (IntakeMark, Vec<(String, Appended)>)>,
     headers: BTreeMap<[u8; 32], Vec<u8>>,
+    /// Appends that failed and take effect when the clock is past a moment.
+    late: Vec<(i64, Append)>,
+    /// Everything that was ever appended, by topic.
+    history: BTreeMap<String, Vec<Kept>>,
 }
 
 #[derive(Default)]
@@ -72,7 +99,7 @@ impl SimulatedLog {
         let stored = Stored { now: now.ms(), ..Stored::default() };
         Self {
             stored: Arc::new(Mutex::new(stored)),
-            faults,
+            faults: Mutex::new(faults),
             random: Mutex::new(ChaCha8Rng::seed_from_u64(seed)),
         }
     }
@@ -82,7 +109,7 @@ impl SimulatedLog {
     pub fn restart(&self, seed: u64, faults: Faults) -> Self {
         Self {
             stored: Arc::clone(&self.stored),
-            faults,
+            faults: Mutex::new(faults),
             random: Mutex::new(ChaCha8Rng::seed_from_u64(seed)),
         }
     }
@@ -91,6 +118,53 @@ impl SimulatedLog {
     #[must_use]
     pub fn now(&self) -> Moment {
         Moment::from_ms(self.stored().now)
+    }
+
+    /// Sets the log's clock, which may go back: append times within a partition never do.
+    pub fn set_clock(&self, now: Moment) {
+        self.stored().now = now.ms();
+    }
+
+    /// Ends all faults; what was to take effect late does so now.
+    ///
+    /// # Errors
+    /// [`LogError`] where an append can never take effect.
+    pub fn settle(&self) -> Result<(), LogError> {
+        *self.faults.lock().unwrap_or_else(PoisonError::into_inner) = Faults::default();
+        self.stored().append_late(i64::MAX)
+    }
+
+    /// Drops the records below a position, whatever faults there are; gives how many that were.
+    ///
+    /// # Errors
+    /// [`LogError`] where there is no such partition.
+    pub fn trim_to(&self, topic: &str, partition: u32, before: u64) -> Result<u64, LogError> {
+        let mut stored = self.stored();
+        let first = stored.partition(topic, partition)?.first;
+        stored.trim(topic, partition, before)?;
+        Ok(stored.partition(topic, partition)?.first - first)
+    }
+
+    /// Everything that was ever appended to a topic, also what was trimmed since.
+    #[must_use]
+    pub fn history(&self, topic: &str) -> Vec<Kept> {
+        self.stored().history.get(topic).cloned().unwrap_or_default()
+    }
+
+    /// Loses a record that nobody has read yet, though it was confirmed: what no log may do, so
+    /// that whoever looks for losses can be seen to find one. Gives whether there was one.
+    #[must_use]
+    pub fn lose(&self, topic: &str, value: &[u8]) -> bool {
+        let mut stored = self.stored();
+        let mut lost = false;
+        for partition in stored.topics.get_mut(topic).into_iter().flatten() {
+            for record in partition.records.iter_mut().filter(|record| record.value == value) {
+                // Positions stay: the record is there and says nothing.
+                record.value = b"{}".to_vec();
+                lost = true;
+            }
+        }
+        lost
     }
 
     /// Deletes a topic, as an operator of a broker may; [`Log::ensure_topic`] makes another one.
@@ -113,22 +187,44 @@ impl SimulatedLog {
         self.random.lock().unwrap_or_else(PoisonError::into_inner).random_range(0..end.max(1))
     }
 
-    /// The state, after the call's virtual delay.
+    fn faults(&self) -> Faults {
+        *self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The state, after the call's virtual delay, and what took effect until then.
     fn enter(&self) -> MutexGuard<'_, Stored> {
-        let delay = self.below(self.faults.delay_ms_max.saturating_add(1));
+        let delay = self.below(self.faults().delay_ms_max.saturating_add(1));
         let mut stored = self.stored();
         stored.now += i64::from(delay);
+        let now = stored.now;
+        // Whoever sent it has gone; what cannot be taken in is lost, as was said.
+        drop(stored.append_late(now));
         stored
     }
 
+    /// The state, for a call that only looks.
+    fn look(&self, doing: &'static str) -> Result<MutexGuard<'_, Stored>, LogError> {
+        let stored = self.enter();
+        if self.strikes(self.faults().read_lost) {
+            return Err(no_answer(doing));
+        }
+        Ok(stored)
+    }
+
     fn append_now(&self, append: Append) -> Result<Vec<Appended>, LogError> {
+        let faults = self.faults();
         let mut stored = self.enter();
-        if self.strikes(self.faults.append_lost) {
-            return Err(broken("append lost"));
+        if self.strikes(faults.append_lost) {
+            return Err(no_answer("append lost"));
+        }
+        if append.mark.is_none() && self.strikes(faults.append_late) {
+            let due = stored.now + i64::from(self.below(LATE_MS_MAX));
+            stored.late.push((due, append));
+            return Err(no_answer("append late"));
         }
         let given = stored.append(append)?;
-        if self.strikes(self.faults.append_unanswered) {
-            return Err(broken("append unanswered"));
+        if self.strikes(faults.append_unanswered) {
+            return Err(no_answer("append unanswered"));
         }
         Ok(given)
     }
@@ -139,7 +235,7 @@ impl SimulatedLog {
         (partition, from): (u32, u64),
         bytes_max: usize,
     ) -> Result<Batch, LogError> {
-        let stored = self.enter();
+        let stored = self.look("read")?;
         let place = stored.partition(topic, partition)?;
         let skip = from.checked_sub(place.first).and_then(|skip| usize::try_from(skip).ok());
         let Some(records) = skip.and_then(|skip| place.records.get(skip..)) else {
@@ -151,7 +247,7 @@ impl SimulatedLog {
                 next: place.next(),
             });
         };
-        let short = self.strikes(self.faults.read_short);
+        let short = self.strikes(self.faults().read_short);
         Ok(batch_of(records, from, if short { 0 } else { bytes_max }))
     }
 }
@@ -186,6 +282,7 @@ impl Stored {
         let headers = Headers { feed: append.feed, header_digest: append.header_digest };
         let mut given: BTreeMap<u32, Appended> = BTreeMap::new();
         let partitions = self.topics.entry(append.topic.to_string()).or_default();
+        let history = self.history.entry(append.topic.to_string()).or_default();
         for record in append.records {
             let place = usize::try_from(record.partition).unwrap_or(usize::MAX);
             let Some(partition) = partitions.get_mut(place) else { continue };
@@ -193,6 +290,12 @@ impl Stored {
             let received_at = partition.received_at.map_or(at, |last| last.max(at));
             partition.received_at = Some(received_at);
             let value = record.value;
+            history.push(Kept {
+                partition: record.partition,
+                feed: headers.feed.clone(),
+                received_at,
+                value: value.clone(),
+            });
             partition.records.push(Record { received_at, headers: headers.clone(), value });
             given
                 .entry(record.partition)
@@ -209,6 +312,15 @@ impl Stored {
             entry.1.extend(given.iter().cloned().map(|one| (topic.clone(), one)));
         }
         Ok(given)
+    }
+
+    /// What failed and takes effect by `until` after all.
+    fn append_late(&mut self, until: i64) -> Result<(), LogError> {
+        if self.late.is_empty() {
+            return Ok(());
+        }
+        let due: Vec<_> = self.late.extract_if(.., |(due, _)| *due <= until).collect();
+        due.into_iter().try_for_each(|(_, append)| self.append(append).map(drop))
     }
 
     /// Drops the records that lie below `before`, and the positions given for them.
@@ -258,21 +370,22 @@ impl Log for SimulatedLog {
     }
 
     fn topic_id<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<String, LogError>> {
-        let stored = self.enter();
-        let deleted = stored.deleted.get(topic).copied().unwrap_or_default();
-        let id = stored.partitions(topic).map(|_| format!("{topic}#{deleted}"));
+        let id = self.look("topic id").and_then(|stored| {
+            let deleted = stored.deleted.get(topic).copied().unwrap_or_default();
+            stored.partitions(topic).map(|_| format!("{topic}#{deleted}"))
+        });
         Box::pin(std::future::ready(id))
     }
 
     fn extents<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<Vec<Extent>, LogError>> {
-        let stored = self.enter();
-        let extents = stored.partitions(topic).map(|partitions| {
+        let extents = self.look("extents").and_then(|stored| {
+            let partitions = stored.partitions(topic)?;
             let extents = (0..).zip(partitions).map(|(partition, place)| Extent {
                 partition,
                 first: place.first,
                 next: place.next(),
             });
-            extents.collect()
+            Ok(extents.collect())
         });
         Box::pin(std::future::ready(extents))
     }
@@ -352,7 +465,7 @@ fn batch_of(records: &[Record], from: u64, bytes_max: usize) -> Batch {
     batch
 }
 
-/// What a caller sees of a broken log is the same as from the embedded one.
-fn broken(what: &'static str) -> LogError {
-    LogError::Storage(sqlx::Error::Io(std::io::Error::other(what)))
+/// What a caller sees is the same as from brokers that do not answer.
+fn no_answer(doing: &'static str) -> LogError {
+    LogError::NoAnswer { doing: doing.to_owned(), waited_ms: 0 }
 }

@@ -110,9 +110,15 @@ pub fn resolve(
         context,
         effects: LateEffects::default(),
         next_ordinals: context.next_ordinals.clone(),
+        said_again: BTreeSet::new(),
     };
     events.into_iter().for_each(|late| run.event(late));
     run.effects
+}
+
+/// The day in the id of a whole event.
+fn day_of_id(event: &OrderEvent) -> Day {
+    event.accepted_at.unwrap_or(event.occurred_at).day()
 }
 
 struct Run<'a> {
@@ -120,6 +126,8 @@ struct Run<'a> {
     context: &'a LateContext<'a>,
     effects: LateEffects,
     next_ordinals: BTreeMap<Day, u32>,
+    /// Orders whose events of a day are published again.
+    said_again: BTreeSet<(OrderId, Day)>,
 }
 
 impl Run<'_> {
@@ -135,6 +143,9 @@ impl Run<'_> {
             self.orders.insert(id, found);
             return self.no_acceptance(late);
         }
+        let first = found.order.events().first();
+        let whole = first.map_or_else(|| late.event.clone(), |it| whole_event(it, &late.event));
+        let event_day = day_of_id(&whole);
         let verdict = found.order.consider(&late.event, self.tolerance());
         match verdict {
             Verdict::Conflict(field) => {
@@ -156,7 +167,22 @@ impl Run<'_> {
                 }
             }
         }
+        self.say_again(&found, &id, event_day);
         self.orders.insert(id, found);
+    }
+
+    /// What was taken back from a day withdraws every event of the number whose id has that day,
+    /// also where the order that stands on another day has the same event, of a rider who took over
+    /// behind midnight: those are published again.
+    fn say_again(&mut self, found: &Located, id: &OrderId, day: Day) {
+        if day == found.day || !self.said_again.insert((id.clone(), day)) {
+            return;
+        }
+        let Some(first) = found.order.events().first() else { return };
+        let events = found.order.events().iter().map(|event| whole_event(first, event));
+        for event in events.filter(|event| day_of_id(event) == day) {
+            self.effects.whole.entry(found.day).or_default().push_whole(&event);
+        }
     }
 
     fn amend(&mut self, found: &mut Located, late: &LateEvent) {

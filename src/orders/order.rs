@@ -114,6 +114,19 @@ impl Order {
         &self.events
     }
 
+    /// Its applied events, and those of which only the kind is known, in the words of the first.
+    #[must_use]
+    pub fn events_of_all_kinds(&self) -> Vec<OrderEvent> {
+        let mut events = self.events.clone();
+        let Some(first) = self.events.first() else { return events };
+        let plain = OrderKind::ALL.into_iter().filter(|kind| self.plain & kind.bit() != 0);
+        // A cancellation that is no more than its kind came after the acceptance.
+        let at = first.accepted_at.unwrap_or(first.occurred_at);
+        let said = |kind| OrderEvent { kind, occurred_at: at, ended_at: None, ..first.clone() };
+        events.extend(plain.map(said));
+        events
+    }
+
     /// Bits of all kinds seen.
     #[must_use]
     pub fn kinds(&self) -> u8 {

@@ -402,6 +402,13 @@ impl Run<'_> {
             let after_cut = is_after_cut(self.context.cuts, place, item.received_at);
             self.effects.count(CountCell { place: place.clone(), after_cut }, change);
         }
+        // A day is sealed and told where it has counts, also where all its orders lie on another.
+        if let Some(day) = will.map(|place| place.day)
+            && self.is_open(day, item)
+        {
+            let (_, next) = self.numbering(day);
+            self.effects.next_ordinals.entry(day).or_insert(next);
+        }
     }
 
     fn hold(&mut self, item: &Incoming, reason: HoldReason) {

@@ -59,7 +59,7 @@ pub struct Status {
     pub unpublished_others: Vec<(String, u64)>,
     /// Connectors that wait for an operator.
     pub pauses: Vec<Pause>,
-    /// Batches that crashed the applying side, the last of each partition.
+    /// Crashes of the applying side whose record is still looked for.
     pub crashes: Vec<(PartitionKey, Crash)>,
 }
 

@@ -126,13 +126,15 @@ fn alarm_rows(status: &Status) -> Vec<Vec<String>> {
     let paused = status.pauses.iter().map(|pause| {
         let Pause { connector, reason, held, messages, since } = pause;
         let told = format!("{held} of {messages} messages held for {reason} by {since}");
-        let next = format!("look at them, mend the manifest, then: zhibao resume {connector}");
+        let next = format!(
+            "look at them, mend the manifest, restart what applies, then: zhibao resume {connector}"
+        );
         vec![connector.clone(), "PAUSED".to_owned(), told, next]
     });
     let crashed = status.crashes.iter().map(|(key, crash)| {
         let place = format!("{} partition {} at {}", key.topic, key.partition, crash.at);
         let told = format!("crashed {} times: {}", crash.crashes, crash.detail);
-        vec![place, "CRASHED".to_owned(), told, "report it; what is held has its bytes".to_owned()]
+        vec![place, "CRASHED".to_owned(), told, "the record is looked for; report it".to_owned()]
     });
     paused.chain(crashed).collect()
 }

@@ -10,7 +10,7 @@ use super::{StoreError, Tx, int, uint};
 /// Where the last crash of a partition was.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Crash {
-    /// Position of the first record of the batch that crashed last.
+    /// Where the partition stood when it crashed last.
     pub at: u64,
     /// End of the first batch that crashed: behind it the search is over.
     pub until: u64,
@@ -38,14 +38,15 @@ pub async fn last(tx: &mut Tx, key: &PartitionKey) -> Result<Option<Crash>, Stor
     row.as_ref().map(crash_in).transpose()
 }
 
-/// The last crash of every partition that ever had one.
+/// Crashes whose record is still looked for, by partition.
 ///
 /// # Errors
 /// [`StoreError::Sql`] where the engine refuses.
 pub async fn all(tx: &mut Tx) -> Result<Vec<(PartitionKey, Crash)>, StoreError> {
     let rows = sqlx::query(
-        "select topic, partition, at_offset, until_offset, records, crashes, detail \
-         from apply_crash order by topic, partition",
+        "select c.topic, c.partition, at_offset, until_offset, records, crashes, detail \
+         from apply_crash c join position p on p.topic = c.topic and p.partition = c.partition \
+         where p.next_offset < c.until_offset order by c.topic, c.partition",
     )
     .fetch_all(&mut **tx)
     .await?;

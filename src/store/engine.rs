@@ -8,12 +8,13 @@ use std::path::Path;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::Migrator;
-use sqlx::{AnyPool, Row};
+use sqlx::{AnyPool, Connection, Row};
 
 use super::{StoreError, Tx};
 
 // The embedded log is SQLite too.
 pub(crate) use sqlite::{BEGIN_WRITE, check_durability, prepare_reader};
+pub(super) use sqlite::{connect_simulated, set_room};
 
 /// The engines that keep the state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,8 +163,14 @@ pub(crate) fn sqlite_url(path: &Path) -> String {
 /// Pools that keep their connections: the task of sqlx 0.9.0 that would close them may miscount
 /// the idle ones and then spin for ever, also when the program ends (transact-rs/sqlx issue 3645):
 /// without time limits it is not started.
+///
+/// A session whose transaction the engine has ended by itself, as SQLite does where the disk is
+/// full, is not used again: sqlx takes that transaction for open, and would refuse every other one.
 pub(crate) fn pool_options() -> AnyPoolOptions {
-    AnyPoolOptions::new().idle_timeout(None).max_lifetime(None)
+    AnyPoolOptions::new().idle_timeout(None).max_lifetime(None).before_acquire(|session, _| {
+        let is_free = !session.is_in_transaction();
+        Box::pin(async move { Ok(is_free) })
+    })
 }
 
 /// Codes of PostgreSQL after which the same may go through: a deadlock, a lock that took too long,

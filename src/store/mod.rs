@@ -35,6 +35,7 @@ pub mod segments;
 pub mod standing;
 pub mod statement;
 pub mod suspects;
+pub mod tx;
 
 #[cfg(test)]
 pub(crate) mod scratch;
@@ -42,14 +43,14 @@ pub(crate) mod scratch;
 mod tests;
 
 use std::path::Path;
+use std::sync::Arc;
 
+use sqlx::AnyPool;
 use sqlx::error::ErrorKind;
-use sqlx::{Any, AnyPool, Transaction};
 
+pub use self::tx::Tx;
+use self::tx::{Access, StoreFaults, Watch};
 pub use engine::Engine;
-
-/// The open transaction that every store function takes.
-pub type Tx = Transaction<'static, Any>;
 
 /// The state database.
 #[derive(Clone)]
@@ -57,6 +58,8 @@ pub struct Database {
     engine: Engine,
     writer: AnyPool,
     reader: AnyPool,
+    /// Where a simulation lets transactions fail.
+    faults: Option<Arc<dyn StoreFaults>>,
 }
 
 /// Why the database cannot be used.
@@ -149,14 +152,17 @@ impl StoreError {
     #[must_use]
     pub fn is_of_the_values(&self) -> bool {
         let Self::Sql(sqlx::Error::Database(error)) = self else { return false };
-        match error.kind() {
+        let is_violation = matches!(
+            error.kind(),
             ErrorKind::UniqueViolation
-            | ErrorKind::ForeignKeyViolation
-            | ErrorKind::NotNullViolation
-            | ErrorKind::CheckViolation => true,
-            // The rest is told apart by PostgreSQL's class of data exceptions.
-            _ => error.code().is_some_and(|code| code.len() == 5 && code.starts_with("22")),
-        }
+                | ErrorKind::ForeignKeyViolation
+                | ErrorKind::NotNullViolation
+                | ErrorKind::CheckViolation
+        );
+        // The rest is told apart by code: what a trigger of SQLite raises, and PostgreSQL's class of
+        // data exceptions.
+        let is_refusal = |code: &str| code == "1811" || code.len() == 5 && code.starts_with("22");
+        is_violation || error.code().is_some_and(|code| is_refusal(&code))
     }
 }
 
@@ -180,7 +186,26 @@ impl Database {
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
         let engine = Engine::of_url(url)?;
         let engine::Pools { writer, reader } = engine.connect(url).await?;
-        Ok(Self { engine, writer, reader })
+        Ok(Self { engine, writer, reader, faults: None })
+    }
+
+    /// Opens the SQLite database of a simulation, which was brought up to date before: what is
+    /// committed there need not reach the disk.
+    ///
+    /// # Errors
+    /// [`StoreError::Connect`] where the file cannot be opened.
+    pub(crate) async fn open_simulated(
+        file: &Path,
+        faults: Arc<dyn StoreFaults>,
+    ) -> Result<Self, StoreError> {
+        let engine::Pools { writer, reader } = engine::connect_simulated(file).await?;
+        Ok(Self { engine: Engine::Sqlite, writer, reader, faults: Some(faults) })
+    }
+
+    /// The same database without its faults, for those who look at it from outside.
+    #[must_use]
+    pub(crate) fn without_faults(&self) -> Self {
+        Self { faults: None, ..self.clone() }
     }
 
     /// The engine.
@@ -194,7 +219,16 @@ impl Database {
     /// # Errors
     /// [`StoreError::Sql`] where the engine refuses.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
-        Ok(self.writer.begin_with(self.engine.begin_write()).await?)
+        let Some(faults) = &self.faults else {
+            return Ok(Tx::new(self.writer.begin_with(self.engine.begin_write()).await?, None));
+        };
+        let (watch, disk) = Watch::begin(faults, Access::Write).await?;
+        let tx = self.writer.begin_with(self.engine.begin_write()).await?;
+        let mut tx = Tx::new(tx, Some(watch));
+        if let Some(is_full) = disk {
+            engine::set_room(&mut tx, is_full).await?;
+        }
+        Ok(tx)
     }
 
     /// Begins a read-only snapshot.
@@ -202,7 +236,11 @@ impl Database {
     /// # Errors
     /// [`StoreError::Sql`] where the engine refuses.
     pub async fn snapshot(&self) -> Result<Tx, StoreError> {
-        Ok(self.reader.begin_with(self.engine.begin_snapshot()).await?)
+        let watch = match &self.faults {
+            Some(faults) => Some(Watch::begin(faults, Access::Read).await?.0),
+            None => None,
+        };
+        Ok(Tx::new(self.reader.begin_with(self.engine.begin_snapshot()).await?, watch))
     }
 
     /// Closes all connections.

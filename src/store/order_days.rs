@@ -32,6 +32,29 @@ pub async fn put(
     Ok(())
 }
 
+/// Writes the state of a day without orders, where the day has none.
+///
+/// # Errors
+/// [`StoreError::Sql`] where the engine refuses.
+pub async fn keep(
+    tx: &mut Tx,
+    key: &PartitionKey,
+    day: Day,
+    phase: &str,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "insert into order_day (topic, partition, day, state, next_ordinal) \
+         values ($1, $2, $3, $4, 0) on conflict (topic, partition, day) do nothing",
+    )
+    .bind(&key.topic)
+    .bind(i64::from(key.partition))
+    .bind(i64::from(day.epoch_days()))
+    .bind(phase)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
 /// Days up to `last` that another partition of the topic has and this one has not.
 ///
 /// # Errors

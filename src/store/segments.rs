@@ -6,6 +6,12 @@ use super::positions::PartitionKey;
 use super::{StoreError, Tx, int, uint};
 use crate::domain::time::Day;
 
+/// Place of a seal's corrections among what is to be published of its day: behind all that it
+/// keeps.
+pub const AFTER_KEPT: u32 = u32::MAX - 1;
+/// Place of what late runs add: behind all that the seal wrote.
+pub const AFTER_SEAL: u32 = u32::MAX;
+
 /// What the rows of a segment are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum SegmentKind {

@@ -133,12 +133,12 @@ impl Owner {
         }
     }
 
-    /// Applies events that another partition left for this one.
+    /// Applies events that another partition left for this one, or holds the only one of them.
     pub(super) async fn apply_handoff(
         &mut self,
-        from: u32,
-        batch: u64,
+        (from, batch): (u32, u64),
         bytes: &[u8],
+        defect: Option<HoldReason>,
     ) -> Result<Step, EngineError> {
         let Some(platform) = self.platform.clone() else { return Ok(Step::Idle) };
         let (_, rows) = segment::decode(bytes)?;
@@ -152,6 +152,8 @@ impl Owner {
         let origins = messages.iter().map(|raw| (raw.feed.clone(), raw.received_at)).collect();
         let raws =
             move |index: usize| messages.get(index).cloned().unwrap_or_else(RawMessage::nothing);
+        let held: Vec<_> = defect.into_iter().map(|reason| (0, reason)).collect();
+        orders.retain(|_| held.is_empty());
         let work = Work {
             raws: Arc::new(raws),
             origins,
@@ -159,7 +161,7 @@ impl Owner {
             orders,
             events: Vec::new(),
             ignored: Vec::new(),
-            held: Vec::new(),
+            held,
             handoff: Some((from, batch)),
             progress: self.still("handoff"),
         };
@@ -248,8 +250,9 @@ impl Owner {
         let outgoing = self.apply_events(&mut tx, work, &mut became).await?;
         publish_outbox::put(&mut tx, &outgoing).await?;
         let Became { mut fates, held, mut sums } = became;
-        let flood = self.watch_held(&mut tx, work.origins.len(), &held).await?;
+        let reasons = held.clone();
         self.hold(&mut tx, work, held, &mut fates).await?;
+        let flood = self.watch_held(&mut tx, &fates, &reasons).await?;
         if let Some((from, batch)) = work.handoff {
             segments::delete_handoff(&mut tx, &self.key, from, batch).await?;
         }
@@ -261,7 +264,7 @@ impl Owner {
         let finished = self.progress_row(&mut tx, &work.progress, outcomes, hasher).await?;
         sums.add(&self.connector, &tallies);
         sums.write(&mut tx).await?;
-        if tx.commit().await.is_err() {
+        if !self.is_committed(tx).await? {
             return Ok(Step::Lost);
         }
         self.late_waiting |= effects.late.rows() > 0;

@@ -112,7 +112,7 @@ impl Owner {
         }
         let progress = self.still("seal");
         let after = self.progress_row(&mut tx, &progress, Vec::new(), hasher).await?;
-        if tx.commit().await.is_err() {
+        if !self.is_committed(tx).await? {
             return Ok(Step::Lost);
         }
         let batch = after.batch;
@@ -333,7 +333,7 @@ impl Owner {
         let mut hasher = Sha256::default();
         self.write_waited(&mut tx, &waited.late, &waited.waiting, &mut hasher).await?;
         let after = self.progress_row(&mut tx, &self.still(kind), Vec::new(), hasher).await?;
-        if tx.commit().await.is_err() {
+        if !self.is_committed(tx).await? {
             return Ok(Step::Lost);
         }
         let batch = after.batch;
@@ -361,7 +361,7 @@ impl Owner {
         }
         let progress = self.still("merge");
         let after = self.progress_row(&mut tx, &progress, Vec::new(), Sha256::default()).await?;
-        if tx.commit().await.is_err() {
+        if !self.is_committed(tx).await? {
             return Ok(Step::Lost);
         }
         self.claim = after;

@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::hold::HoldReason;
+use crate::orders::effects::Fate;
 use crate::store::Tx;
 use crate::store::pauses::{self, Pause};
 
@@ -35,7 +36,7 @@ struct Verdict {
     /// Below the share for the whole window.
     known: Vec<&'static str>,
     /// Above the share.
-    flood: Option<(&'static str, Share)>,
+    floods: Vec<(&'static str, Share)>,
 }
 
 impl Flood {
@@ -59,7 +60,7 @@ impl Flood {
             share.messages += messages;
             let of = share.messages.max(settings.held_window);
             if share.held.saturating_mul(100) > of.saturating_mul(settings.held_percent_max) {
-                verdict.flood.get_or_insert((code, *share));
+                verdict.floods.push((code, *share));
             } else if share.messages >= settings.held_window {
                 verdict.known.push(code);
             }
@@ -90,25 +91,40 @@ impl Owner {
         Ok(is_paused)
     }
 
+    /// Looks at the next message's age while nothing is applied: the log may drop it.
+    pub(super) async fn watch_lag(&mut self) -> Result<(), EngineError> {
+        if !self.lag.is_bounded() {
+            return Ok(());
+        }
+        let from = self.claim.next_offset;
+        let next = self.engine.log.read(&self.key.topic, self.key.partition, from, 1).await?;
+        if let Some(first) = next.records.first() {
+            self.lag.check(&self.key, first.received_at, (self.engine.clock)());
+        }
+        Ok(())
+    }
+
     /// Counts what a batch holds, and pauses the connector where that is too much. Gives what is
     /// to be known once the batch is committed.
     pub(super) async fn watch_held(
         &self,
         tx: &mut Tx,
-        messages: usize,
+        fates: &[Fate],
         held: &[(usize, HoldReason)],
     ) -> Result<Option<Flood>, EngineError> {
         if held.is_empty() && self.flood.seen.is_empty() {
             return Ok(None);
         }
         let mut flood = self.flood.clone();
-        let messages = u64::try_from(messages).unwrap_or(u64::MAX);
-        let reasons = held.iter().map(|(_, reason)| reason);
+        let messages = u64::try_from(fates.len()).unwrap_or(u64::MAX);
+        // The same bytes as a held message are a duplicate, whatever their reason.
+        let is_held = |index: usize| fates.get(index) == Some(&Fate::Held);
+        let reasons = held.iter().filter(|(index, _)| is_held(*index)).map(|(_, reason)| reason);
         let verdict = flood.add(messages, reasons, &self.engine.settings);
         for code in verdict.known {
             pauses::know(tx, &self.connector, code).await?;
         }
-        if let Some((reason, share)) = verdict.flood {
+        for (reason, share) in verdict.floods {
             let pause = Pause {
                 connector: self.connector.as_str().to_owned(),
                 reason: reason.to_owned(),
@@ -125,7 +141,8 @@ impl Owner {
                     held,
                     messages,
                     "paused: too many messages are held for a reason that is new; look at them \
-                     with zhibao held list, mend the manifest, then run zhibao resume {connector}"
+                     with zhibao held list, mend the manifest, restart what applies, then run \
+                     zhibao resume {connector}"
                 );
             }
         }
@@ -160,11 +177,11 @@ mod tests {
         let mut flood = Flood::default();
         assert_eq!(check(&mut flood, &[(20, 20)]), Verdict::default(), "{SETTINGS}");
         let found = check(&mut flood, &[(1, 1)]);
-        assert_eq!(found.flood, Some((code, Share { held: 21, messages: 21 })));
+        assert_eq!(found.floods, [(code, Share { held: 21, messages: 21 })]);
         // One batch that is larger than a window is measured by itself.
         let found = check(&mut Flood::default(), &[(1_000, 200)]);
-        assert_eq!((found.known, found.flood), (vec![code], None));
-        assert!(check(&mut Flood::default(), &[(1_000, 201)]).flood.is_some());
+        assert_eq!((found.known, found.floods), (vec![code], vec![]));
+        assert_eq!(check(&mut Flood::default(), &[(1_000, 201)]).floods.len(), 1);
     }
 
     #[test]

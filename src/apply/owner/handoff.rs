@@ -37,7 +37,7 @@ impl Owner {
         let waiting = segments::waiting_handoff(&mut tx, &self.key).await?;
         tx.commit().await?;
         match waiting {
-            Some((from, batch, bytes)) => self.apply_handoff(from, batch, &bytes).await,
+            Some((from, batch, bytes)) => self.drain_guarded((from, batch), &bytes).await,
             None => Ok(Step::Idle),
         }
     }

@@ -15,6 +15,11 @@ impl Lag {
         Self { retention_ms, is_told: false }
     }
 
+    /// Whether the log drops records at all.
+    pub(super) const fn is_bounded(&self) -> bool {
+        self.retention_ms.is_some()
+    }
+
     /// Warns, once each time, when the next record to apply has lain for half of its time.
     pub(super) fn check(&mut self, key: &PartitionKey, received_at: Moment, now: Moment) {
         let Some(retention_ms) = self.retention_ms else { return };

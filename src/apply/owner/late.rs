@@ -122,7 +122,8 @@ impl Owner {
         }
         let days = self.write_late_rows(&mut tx, &effects, &mut hasher).await?;
         let counted = effects.counts.keys().map(|cell| cell.place.day);
-        let counted: BTreeSet<Day> = counted.chain(days.keys().copied()).collect();
+        let mut counted: BTreeSet<Day> = counted.chain(days.keys().copied()).collect();
+        counted.extend(self.revised_days(&on_open, self.claim.received_at));
         self.lock_days(&mut tx, counted.clone()).await?;
         self.reclassify(&mut tx, effects.reclassified, &mut tallies).await?;
         self.reclassify(&mut tx, changed, &mut tallies).await?;
@@ -132,6 +133,7 @@ impl Owner {
             let at = self.claim.received_at;
             for day in counted {
                 let of = (platform, &self.key);
+                self.keep_sealed(&mut tx, day).await?;
                 snapshot::after_seal(&mut tx, policy, of, day, at, late.is_command).await?;
             }
         }
@@ -139,7 +141,7 @@ impl Owner {
         let mut sums = Sums::default();
         sums.add(&self.connector, &tallies);
         sums.write(&mut tx).await?;
-        if tx.commit().await.is_err() {
+        if !self.is_committed(tx).await? {
             return Ok(Step::Lost);
         }
         let batch = after.batch;

@@ -96,7 +96,7 @@ impl Owner {
         self.join_records(&mut tx).await?;
         let progress = self.still("merge");
         let after = self.progress_row(&mut tx, &progress, Vec::new(), Sha256::default()).await?;
-        if tx.commit().await.is_err() {
+        if !self.is_committed(tx).await? {
             return Ok(Step::Lost);
         }
         self.claim = after;

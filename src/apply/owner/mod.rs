@@ -31,11 +31,11 @@ use crate::domain::time::{Day, Moment, Month};
 use crate::log::position::{Position, check_position};
 use crate::orders::identity::Fingerprints;
 use crate::orders::shard::{Phase, Shard, ShardSettings};
-use crate::store::Tx;
 use crate::store::crashes::{self, Crash};
 use crate::store::levy;
 use crate::store::pauses;
 use crate::store::positions::{Claim, PartitionKey, claim, log_id, release, stands, swap};
+use crate::store::{StoreError, Tx};
 
 use self::held::HeldOrders;
 use super::engine::{Engine, EngineError, connector_of};
@@ -184,6 +184,7 @@ impl Owner {
     /// be dropped.
     pub async fn step(&mut self) -> Result<Step, EngineError> {
         if self.is_paused().await? {
+            self.watch_lag().await?;
             return Ok(Step::Waits);
         }
         let handoff = self.drain_handoff().await?;
@@ -302,6 +303,22 @@ impl Owner {
         }
         self.read_cuts(&mut tx).await?;
         Ok(Some(tx))
+    }
+
+    /// Commits a batch; `false` where its outcome is unknown, which ends the owner.
+    ///
+    /// # Errors
+    /// [`EngineError`] where the database itself says that it refuses what was written: some
+    /// constraints are looked at only now.
+    async fn is_committed(&self, tx: Tx) -> Result<bool, EngineError> {
+        let Err(error) = tx.commit().await else { return Ok(true) };
+        let error = StoreError::from(error);
+        if error.is_of_the_values() {
+            return Err(error.into());
+        }
+        let (topic, partition) = (&self.key.topic, self.key.partition);
+        tracing::warn!(topic, partition, "{error}: whether it committed is unknown; claimed again");
+        Ok(false)
     }
 
     async fn read_cuts(&mut self, tx: &mut Tx) -> Result<(), EngineError> {

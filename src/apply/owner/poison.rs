@@ -4,21 +4,33 @@
 //!
 //! A crash is a panic, or a refusal that lies in what would be written (a constraint of the
 //! database, an entry that does not balance). It always costs the owner its memory. What ends the
-//! whole process, such as a stack that overflows, is not seen here; nor are crashes of handoff.
+//! whole process, such as a stack that overflows, is not seen here.
+//!
+//! Of a handoff that crashes each event becomes a row of its own; one that crashes alone, too, is
+//! held.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
+use sha2::Sha256;
 
 use crate::domain::hold::{HoldReason, said_by};
 use crate::log::Batch;
+use crate::orders::columns::Columns;
+use crate::orders::late::events_of;
+use crate::orders::segment;
 use crate::store::crashes::{self, Crash};
-use crate::store::positions::stands;
+use crate::store::positions::{PartitionKey, stands};
+use crate::store::segments;
 
 use super::decode::Decoded;
 use super::{Owner, Step};
 use crate::apply::engine::EngineError;
+
+/// Numbers of handoffs from here on are of one event that crashed in company; recycled messages
+/// have greater ones.
+const ALONE: u64 = 1 << 61;
 
 impl Owner {
     /// Applies a batch of the log, or as much of it as is tried at once after a crash, and writes
@@ -27,14 +39,30 @@ impl Owner {
         let tried = self.tried_at_once(batch.records.len());
         batch.records.truncate(tried);
         let batch = Arc::new(batch);
+        let is_offender = self.offence().is_some();
         let attempt = self.apply_or_hold(Arc::clone(&batch));
         let detail = match AssertUnwindSafe(attempt).catch_unwind().await {
             Ok(Err(error)) if error.is_of_the_messages() => error.to_string(),
-            Ok(outcome) => return outcome,
+            Ok(Ok(step)) => {
+                if is_offender && matches!(step, Step::Worked(_)) {
+                    self.end_search().await?;
+                }
+                return Ok(step);
+            }
+            Ok(Err(error)) => return Err(error),
             Err(panic) => said_by(&*panic),
         };
         self.note_crash(&batch, detail).await?;
         Ok(Step::Lost)
+    }
+
+    /// The offender is held: what comes behind it is applied as ever, until it crashes itself.
+    async fn end_search(&mut self) -> Result<(), EngineError> {
+        let Some(crash) = self.crash.take() else { return Ok(()) };
+        let ended = Crash { until: self.claim.next_offset, ..crash };
+        let mut tx = self.engine.db.begin().await?;
+        crashes::note(&mut tx, &self.key, &ended).await?;
+        Ok(tx.commit().await?)
     }
 
     /// The last crash, where the position has not left its batch yet.
@@ -77,11 +105,11 @@ impl Owner {
         let end = batch.records.last().map_or(at, |record| record.offset + 1);
         let before = self.crash_ahead();
         let crash = Crash {
-            at: batch.records.iter().map(|record| record.offset).find(|it| *it >= at).unwrap_or(at),
+            at,
             until: before.map_or(end, |crash| crash.until),
             records: u64::try_from(rest).unwrap_or(1).max(1),
             crashes: before.map_or(1, |crash| crash.crashes + 1),
-            detail,
+            detail: shown(&detail),
         };
         let Crash { records, crashes, detail, .. } = &crash;
         let (topic, partition) = (&self.key.topic, self.key.partition);
@@ -94,4 +122,57 @@ impl Owner {
         tx.commit().await?;
         Ok(())
     }
+
+    /// Applies what another partition left, and takes apart what crashes.
+    pub(super) async fn drain_guarded(
+        &mut self,
+        (from, batch): (u32, u64),
+        bytes: &[u8],
+    ) -> Result<Step, EngineError> {
+        let attempt = self.apply_handoff((from, batch), bytes, None);
+        let detail = match AssertUnwindSafe(attempt).catch_unwind().await {
+            Ok(Err(error)) if error.is_of_the_messages() => error.to_string(),
+            Ok(outcome) => return outcome,
+            Err(panic) => said_by(&*panic),
+        };
+        let detail = shown(&detail);
+        let (topic, partition) = (&self.key.topic, self.key.partition);
+        tracing::error!(topic, partition, from, detail, "a handoff crashed");
+        if batch < ALONE {
+            return self.take_apart((from, batch), bytes).await;
+        }
+        // A message that is held touches no memory.
+        self.apply_handoff((from, batch), bytes, Some(HoldReason::Defect { detail })).await?;
+        Ok(Step::Lost)
+    }
+
+    /// Writes the events of a handoff as a row each.
+    async fn take_apart(
+        &mut self,
+        (from, batch): (u32, u64),
+        bytes: &[u8],
+    ) -> Result<Step, EngineError> {
+        let Some(platform) = self.platform.clone() else { return Ok(Step::Lost) };
+        let events = events_of(&segment::decode(bytes)?.1, &platform);
+        let Some(mut tx) = self.begin().await? else { return Ok(Step::Lost) };
+        let source = PartitionKey { topic: self.key.topic.clone(), partition: from };
+        for late in events {
+            let number = ALONE + late.raw.offset;
+            let mut rows = Columns::default();
+            rows.push_raw(&late.event, late.raw);
+            let bytes = segment::encode(self.head(), &rows)?;
+            let to = self.key.partition;
+            segments::hand_off(&mut tx, &source, to, number, 1, &bytes).await?;
+        }
+        segments::delete_handoff(&mut tx, &self.key, from, batch).await?;
+        let progress = self.still("handoff");
+        self.progress_row(&mut tx, &progress, Vec::new(), Sha256::default()).await?;
+        self.is_committed(tx).await?;
+        Ok(Step::Lost)
+    }
+}
+
+/// A detail as it is kept: not too long, and without what PostgreSQL takes for no text.
+fn shown(detail: &str) -> String {
+    detail.chars().filter(|c| *c != '\0').take(400).collect()
 }

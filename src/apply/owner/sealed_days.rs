@@ -6,8 +6,9 @@ use std::collections::BTreeSet;
 use crate::domain::event::{Event, Fact};
 use crate::domain::time::{Day, Moment};
 use crate::orders::effects::Effects;
-use crate::store::Tx;
+use crate::orders::shard::Phase;
 use crate::store::locks::{Key, lock};
+use crate::store::{Tx, order_days};
 
 use super::Owner;
 use crate::apply::engine::EngineError;
@@ -46,8 +47,18 @@ impl Owner {
         days.into_iter().map(|day| Key::Day(platform.clone(), day)).collect()
     }
 
+    /// Keeps a closed day as sealed of which the partition has counts and no order: all of them lie
+    /// on other days. Partitions that are behind then find that the day is to be told.
+    pub(super) async fn keep_sealed(&self, tx: &mut Tx, day: Day) -> Result<(), EngineError> {
+        let Some(shard) = &self.shard else { return Ok(()) };
+        if shard.days().any(|(known, _)| known == day) {
+            return Ok(());
+        }
+        Ok(order_days::keep(tx, &self.key, day, Phase::Sealed.code()).await?)
+    }
+
     /// Days that are sealed already and whose counts the batch changes.
-    fn revised_days(&self, effects: &Effects, at: Moment) -> BTreeSet<Day> {
+    pub(super) fn revised_days(&self, effects: &Effects, at: Moment) -> BTreeSet<Day> {
         let Some(shard) = &self.shard else { return BTreeSet::new() };
         let days = effects.counts.keys().map(|cell| cell.place.day);
         days.filter(|day| !shard.is_open(*day, at)).collect()
@@ -63,6 +74,7 @@ impl Owner {
     ) -> Result<(), EngineError> {
         let Some(platform) = &self.platform else { return Ok(()) };
         for day in self.revised_days(effects, at) {
+            self.keep_sealed(tx, day).await?;
             let policy = &self.engine.policy;
             snapshot::after_seal(tx, policy, (platform, &self.key), day, at, false).await?;
         }

@@ -95,18 +95,19 @@ impl Owner {
         }
     }
 
-    /// An order whose messages the log has trimmed is left to the late run by its events alone.
+    /// An order whose messages the log has trimmed, or whose messages came through another
+    /// partition, is left to the late run by its events alone.
     fn add_untraceable(&self, doubles: &[(u32, Order)], late: &mut Columns) {
         for (_, order) in doubles {
             let is_traced = order.id().is_some_and(|id| late.has_id(id));
             if is_traced {
                 continue;
             }
-            for event in order.events() {
+            for event in order.events_of_all_kinds() {
                 let mut raw = RawMessage::nothing();
                 raw.received_at = self.claim.received_at;
                 raw.bytes = format!("{event:?}").into_bytes();
-                late.push_raw(event, raw);
+                late.push_raw(&event, raw);
             }
         }
     }

@@ -10,16 +10,11 @@ use crate::orders::order::Order;
 use crate::orders::seal::OpenDay;
 use crate::orders::segment::{self, SegmentHead};
 use crate::orders::whole::withdrawals;
-use crate::store::segments::{self, SegmentKind, StoredSegment};
+use crate::store::segments::{self, AFTER_KEPT, AFTER_SEAL, SegmentKind, StoredSegment};
 use crate::store::{Tx, publish};
 
 use super::Owner;
 use crate::apply::engine::EngineError;
-
-/// Place of a seal's corrections: after all that it keeps.
-const AFTER_KEPT: u32 = u32::MAX - 1;
-/// Place of what late runs add, in order of their batches: after all that the seal wrote.
-const AFTER_SEAL: u32 = u32::MAX;
 
 /// Segments to keep, in the order in which they are to be published.
 #[derive(Default)]

@@ -12,7 +12,7 @@ use crate::schema::Record;
 use crate::schema::topics::ORDERS;
 use crate::store::positions::PartitionKey;
 use crate::store::publish::{self, Waiting};
-use crate::store::segments::{self, SegmentKind, StoredSegment};
+use crate::store::segments::{self, AFTER_KEPT, SegmentKind, StoredSegment};
 use crate::store::{StoreError, Tx};
 
 /// What the log has confirmed and the database does not know yet.
@@ -212,8 +212,15 @@ pub(super) fn lot(waiting: &[Waiting], events_max: u64) -> (Vec<Waiting>, u64) {
 }
 
 /// The first unpublished segments of a partition, at least one.
-fn first_of(mut left: Vec<Waiting>, events_max: u64) -> Vec<Waiting> {
-    left.sort_by_key(|one| (one.day, one.first_ordinal, one.batch));
+///
+/// What seals kept goes first, as it lies within its day. Then corrections and what late runs
+/// added, as they were written, whatever their days: an order that was taken back from one day and
+/// found to be of another stands only where it is withdrawn first.
+pub(super) fn first_of(mut left: Vec<Waiting>, events_max: u64) -> Vec<Waiting> {
+    left.sort_by_key(|one| {
+        let written = if one.first_ordinal < AFTER_KEPT { 0 } else { one.batch };
+        (written, one.day, one.first_ordinal, one.batch)
+    });
     let mut events = 0;
     let fits = left.iter().take_while(|one| {
         let is_first = events == 0;

@@ -143,11 +143,12 @@ fn retries_are_earned_by_deliveries_and_by_time() {
 fn waits_double_up_to_their_limit_and_are_jittered() {
     for (tries, least) in [(0, 100), (1, 200), (2, 400), (3, 500), (32, 500), (u32::MAX, 500)] {
         for _ in 0..20 {
-            let wait = wait_ms(100, 500, tries, jitter_seed());
+            let wait = wait_ms(100, 500, tries, jitter_seed(&Settings::new(String::new()).retry));
             assert!((least..=2 * least).contains(&wait), "after {tries} tries: {wait}");
         }
     }
-    let waits: std::collections::BTreeSet<_> =
-        (0..50).map(|_| wait_ms(10_000, 50_000, 0, jitter_seed())).collect();
+    let waits: std::collections::BTreeSet<_> = (0..50)
+        .map(|_| wait_ms(10_000, 50_000, 0, jitter_seed(&Settings::new(String::new()).retry)))
+        .collect();
     assert!(waits.len() > 10, "expected jitter, found {waits:?}");
 }

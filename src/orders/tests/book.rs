@@ -171,7 +171,7 @@ impl Book {
         let mut shard = Shard::new(self.settings.clone(), days.collect());
         let open = self.store.days.iter().filter(|(_, (phase, _))| *phase == Phase::Open);
         for (day, _) in open {
-            for (first, bytes) in &self.store.base[day] {
+            for (first, bytes) in self.store.base.get(day).into_iter().flatten() {
                 shard.load_base(*day, *first, &decode(bytes).unwrap().1);
             }
             let first_of = |ordinal| Some(self.first_event(*day, ordinal));
@@ -195,7 +195,8 @@ impl Book {
         let open = self.store.days.iter().filter(|(_, (phase, _))| *phase == Phase::Open);
         for (day, _) in open {
             let mut whole = Columns::default();
-            let base = self.store.base.get_mut(day).unwrap();
+            // A day may have counts alone, of orders that lie on another.
+            let Some(base) = self.store.base.get_mut(day) else { continue };
             base.values().for_each(|bytes| whole.append(&decode(bytes).unwrap().1));
             *base = BTreeMap::from([(0, encode_small(head, &whole).unwrap())]);
             if let Some(parts) = self.store.delta.get_mut(day) {

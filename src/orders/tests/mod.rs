@@ -12,6 +12,7 @@ mod laws;
 mod oracle;
 mod sizes;
 mod stories;
+mod taken_back;
 
 use std::path::Path;
 use std::sync::LazyLock;

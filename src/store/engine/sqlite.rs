@@ -1,10 +1,13 @@
 //! SQLite: one writing session, its settings, and the check that a commit reaches the disk.
 
+use std::path::Path;
+
 use sqlx::any::AnyConnectOptions;
 use sqlx::migrate::Migrator;
 use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Executor, Row};
 
-use super::{StoreError, pool_options};
+use super::{Pools, StoreError, pool_options, sqlite_url};
+use crate::store::Tx;
 
 pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
@@ -42,6 +45,43 @@ pub(super) async fn reader(options: AnyConnectOptions) -> Result<AnyPool, sqlx::
     pool.after_connect(|connection, _| Box::pin(prepare_reader(connection)))
         .connect_with(options)
         .await
+}
+
+/// Readers of a simulation: everybody may stand still within a snapshot.
+const SIMULATED_READERS: u32 = 32;
+
+/// Pools on the file of a simulation. Its process ends with the simulation, and nothing is ever
+/// read back after that, so that no commit waits for the disk.
+pub(in crate::store) async fn connect_simulated(file: &Path) -> Result<Pools, StoreError> {
+    sqlx::any::install_default_drivers();
+    let url = sqlite_url(file);
+    let refused = |source| StoreError::Connect { url: url.clone(), source };
+    let options: AnyConnectOptions = url.parse().map_err(refused)?;
+    let connect = async |options: AnyConnectOptions, connections_max: u32| {
+        let pool = pool_options().max_connections(connections_max).test_before_acquire(false);
+        pool.after_connect(|connection, _| Box::pin(prepare_simulated(connection)))
+            .connect_with(options)
+            .await
+    };
+    let writer = connect(options.clone(), 1).await.map_err(refused)?;
+    let reader = connect(options, SIMULATED_READERS).await.map_err(refused)?;
+    Ok(Pools { writer, reader })
+}
+
+async fn prepare_simulated(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
+    prepare(connection, WRITER_CACHE_KIB).await?;
+    connection.execute("pragma synchronous = off").await?;
+    Ok(())
+}
+
+/// Takes all room from a database, or gives it back: without any, SQLite says that the disk is full
+/// where a transaction needs one page more.
+pub(in crate::store) async fn set_room(tx: &mut Tx, is_full: bool) -> Result<(), StoreError> {
+    // A limit below what is in use is what is in use.
+    let pages_max = if is_full { 1 } else { u32::MAX - 1 };
+    let pragma = format!("pragma max_page_count = {pages_max}");
+    tx.execute(AssertSqlSafe(pragma)).await?;
+    Ok(())
 }
 
 /// Settings of the writing session.

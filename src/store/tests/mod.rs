@@ -2,6 +2,7 @@
 //! do to each other on PostgreSQL.
 
 mod constraints;
+mod full;
 mod leases;
 mod order;
 mod roles;

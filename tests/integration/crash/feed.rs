@@ -2,7 +2,7 @@
 //! a time, taken in by a command that is killed now and then as well.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Output, Stdio};
 
 use super::instance::is_killed;
 use crate::hub::{Arrival, Hub, arrivals, text, write_arrivals};
@@ -38,7 +38,7 @@ impl Feed {
 
     fn spawn(&self, hub: &Hub) -> Child {
         let mut command = hub.command(&["replay", text(&self.generated)]);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
     /// Kills the command that takes files in, wherever it is.
@@ -54,12 +54,15 @@ impl Feed {
     pub(crate) fn end(&mut self, hub: &Hub) {
         const ATTEMPTS_MAX: u32 = 20;
         for _ in 0..ATTEMPTS_MAX {
-            let Some(mut child) = self.under_way.take() else { return };
-            let status = child.wait().unwrap();
+            let Some(child) = self.under_way.take() else { return };
+            let Output { status, stderr, .. } = child.wait_with_output().unwrap();
             assert!(!is_killed(status), "nobody else kills it");
             if status.success() {
                 return;
             }
+            let said = String::from_utf8_lossy(&stderr);
+            let is_away = ["kafka", "database"].iter().any(|server| said.contains(server));
+            assert!(is_away && !said.contains("panicked"), "{status}: {said}");
             self.under_way = Some(self.spawn(hub));
         }
         panic!("files cannot be taken in: {}", text(&self.generated));

@@ -67,7 +67,9 @@ impl Instance {
     /// Returns whether that was so.
     pub(crate) fn start_again(&mut self, hub: &Hub) -> bool {
         let Some(status) = self.ended_within(Duration::ZERO) else { return false };
-        let said = self.said();
+        let all = self.said();
+        let said = all.split_at(self.said_before).1;
+        assert!(!said.contains("listening: "), "it ended by itself with {status}: {said}");
         let last = said.lines().last().unwrap_or_default();
         let is_start = ["expected a connection", "expected an answer"];
         assert!(is_start.iter().any(|it| last.contains(it)), "it ended with {status}: {last}");

@@ -4,6 +4,7 @@ use super::bench::{Bench, Order, accepted, july, work};
 
 crate::store::scratch::on_each_engine!(
     what_is_owed_of_a_day_waits_for_a_partition_without_orders_of_it,
+    a_day_is_told_whose_only_order_was_first_taken_for_another_days,
 );
 
 /// Of two partitions one seals a day while the other, which has no order of it, is still behind:
@@ -33,4 +34,36 @@ async fn what_is_owed_of_a_day_waits_for_a_partition_without_orders_of_it() {
     let before = bench.number(batches).await;
     work(&mut again).await;
     assert_eq!((bench.number(owed).await, bench.number(batches).await), (1, before));
+}
+
+/// The second rider's acceptance, behind midnight, comes first; the first rider's moves the order
+/// to the day before, of which there is no other. Previously no partition ever sealed that day, and
+/// where another one was behind, nobody told its counts.
+async fn a_day_is_told_whose_only_order_was_first_taken_for_another_days() {
+    for is_late in [false, true] {
+        let bench = Bench::new("meituan", 2).await;
+        let mut numbers = (1000..).map(|n: u32| n.to_string());
+        let id = numbers.find(|id| bench.home(id) == 0).unwrap();
+        let ignored = |at| Order { status: 10, ..accepted(&id, 7, at) }.bytes();
+        let mut behind = bench.owner(1).await;
+        bench.append((1, "orders"), july(3, 620), &[ignored(july(3, 620))]).await;
+        work(&mut behind).await;
+        let mut home = bench.owner(0).await;
+        let (first, second) = (july(2, 1430), july(3, 10));
+        bench.append((0, "orders"), july(3, 20), &[accepted(&id, 8, second).bytes()]).await;
+        // In time, or when both days are sealed.
+        let came = if is_late { july(6, 60) } else { july(3, 30) };
+        if is_late {
+            bench.append((0, "orders"), july(6, 0), &[ignored(july(6, 0))]).await;
+            work(&mut home).await;
+        }
+        bench.append((0, "orders"), came, &[accepted(&id, 7, first).bytes()]).await;
+        bench.append((0, "orders"), july(6, 300), &[ignored(july(6, 300))]).await;
+        work(&mut home).await;
+        bench.append((1, "orders"), july(6, 310), &[ignored(july(6, 310))]).await;
+        work(&mut behind).await;
+        let told = "select cast(count(*) as bigint) as n from outbox where kind = 'order_counts' \
+                    and key like '%2026-07-02' and body like '%\"orders\":1%'";
+        assert_eq!(bench.number(told).await, 1, "late: {is_late}");
+    }
 }
