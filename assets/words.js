@@ -97,6 +97,7 @@ const codes = {
     "message.duplicate_key": ["字段重复", "Duplicate key"],
     "message.malformed": ["格式错误", "Malformed"],
     "feed.unknown": ["未知数据流", "Unknown feed"],
+    "schema.unknown": ["未知数据模式", "Unknown schema"],
     "field.missing": ["缺少必填字段", "Field missing"],
     "field.invalid": ["字段值无效", "Field invalid"],
     "order.id_invalid": ["订单号无效", "Invalid order number"],

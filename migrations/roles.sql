@@ -29,7 +29,8 @@ grant select (platform, worker, person, from_day, event_id) on roster to zhibao_
 -- Apply writes the books; what was decided, said or posted is only ever added.
 grant insert, update, delete on all tables in schema public to zhibao_apply;
 revoke update, delete on entry, posting, levy_line, statement, registration, case_event,
-    case_decision, benefit_item, tax_fact, fund_fact, roster, _sqlx_migrations from zhibao_apply;
+    case_decision, benefit_item, tax_fact, fund_fact, roster, registry_schema, registry_text,
+    registry_version, registry_elsewhere, _sqlx_migrations from zhibao_apply;
 revoke insert on _sqlx_migrations from zhibao_apply;
 grant execute on function segment_months to zhibao_apply;
 

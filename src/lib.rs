@@ -16,6 +16,7 @@ pub mod log;
 pub mod normalize;
 pub mod orders;
 pub mod policy;
+pub mod registry;
 pub mod schema;
 pub mod serve;
 pub mod simulate;

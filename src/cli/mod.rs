@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 failed or something does not close, 2 wrong arguments.
 #![expect(clippy::print_stdout, reason = "the command line prints its results")]
 
+mod acl;
 mod backfill;
 mod check;
 mod demo;
@@ -17,7 +18,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use self::options::{Command, ConnectorCommand, HeldCommand, LogCommand, Options, SchemaCommand};
+use self::options::{
+    Command, ConnectorCommand, HeldCommand, KafkaCommand, LogCommand, Options, SchemaCommand,
+};
 use crate::domain::ids::ConnectorId;
 use crate::domain::time::Moment;
 use crate::hub::{Arrived, Hub, HubError};
@@ -47,6 +50,8 @@ enum CliError {
     Kafka(#[from] crate::log::kafka::KafkaSettingsError),
     #[error(transparent)]
     Simulator(#[from] crate::simulate::counterparties::SimulatorError),
+    #[error(transparent)]
+    Acl(#[from] crate::log::kafka::acl::AclError),
     #[error("{path}: {source}")]
     File { path: String, source: std::io::Error },
     #[error("{path}: expected JSON: {source}")]
@@ -133,6 +138,7 @@ async fn run(options: Options) -> Result<ExitCode, CliError> {
         Command::Simulate(asked) => simulate::run(&folders, asked).await,
         Command::Held(held) => held_command(&folders, held).await,
         Command::Log(LogCommand::Trim(asked)) => operate::trim(&folders, &asked).await,
+        Command::Kafka(KafkaCommand::Acl(asked)) => acl::print(&folders, &asked),
         Command::Connector(ConnectorCommand::Check) => check::connectors(&folders.connectors),
         Command::Schema(SchemaCommand::Check) => {
             let report = check_compatibility(&folders.schemas)?;

@@ -50,6 +50,10 @@ pub(super) struct Folders {
     /// environment's ZHIBAO_KAFKA_PROPERTIES. Secrets by file: `sasl.password.file = …`.
     #[arg(long, global = true)]
     pub(super) log_properties: Option<PathBuf>,
+    /// Address of a schema registry that gives the numbers of schemas in place of the hub's own,
+    /// for example http://127.0.0.1:8081; a user and password may stand in it, on loopback.
+    #[arg(long, global = true, env = "ZHIBAO_SCHEMA_REGISTRY", hide_env_values = true)]
+    pub(super) schema_registry: Option<String>,
     /// Take the append time from the senders, who must give it over HTTP in the header
     /// zhibao-received-at (milliseconds since the epoch): for replays and tests, never beside live
     /// messages. With Kafka every command on messages of a replay needs it.
@@ -97,6 +101,7 @@ impl Folders {
             },
             retention: Retention::default(),
             canonical: PublishLimits::default(),
+            schema_registry: self.schema_registry.clone().filter(|it| !it.is_empty()),
         })
     }
 
@@ -156,6 +161,9 @@ pub(super) enum Command {
     /// The embedded log.
     #[command(subcommand)]
     Log(LogCommand),
+    /// Kafka's brokers.
+    #[command(subcommand)]
+    Kafka(KafkaCommand),
     /// Manifests of counterparties.
     #[command(subcommand)]
     Connector(ConnectorCommand),
@@ -345,6 +353,35 @@ pub(super) struct HeldFilter {
 pub(super) enum LogCommand {
     /// Drop messages that are applied, where they are older or more than the limits permit.
     Trim(Trim),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum KafkaCommand {
+    /// Print the commands that grant a principal what it needs, and nothing else.
+    Acl(Acl),
+}
+
+#[derive(Debug, Args)]
+#[group(id = "grantee", required = true, multiple = false)]
+pub(super) struct Grantees {
+    /// A counterparty that appends to its own topic.
+    #[arg(long)]
+    pub(super) connector: Option<String>,
+    /// The hub itself.
+    #[arg(long)]
+    pub(super) hub: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Acl {
+    #[command(flatten)]
+    pub(super) grantee: Grantees,
+    /// The name that the brokers know the principal by.
+    #[arg(long)]
+    pub(super) principal: String,
+    /// The brokers, host:port; those of --log where they are not named.
+    #[arg(long)]
+    pub(super) bootstrap: Option<String>,
 }
 
 #[derive(Debug, Args)]

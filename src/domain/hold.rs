@@ -60,6 +60,11 @@ pub enum HoldReason {
         /// The name.
         feed: String,
     },
+    /// Written with a schema that is not the feed's.
+    SchemaUnknown {
+        /// The number in the record's frame.
+        found: u32,
+    },
     /// A required field is absent.
     FieldMissing {
         /// Path in the native record.
@@ -195,6 +200,7 @@ impl HoldReason {
             Self::DuplicateKey { .. } => "message.duplicate_key",
             Self::Malformed { .. } => "message.malformed",
             Self::FeedUnknown { .. } => "feed.unknown",
+            Self::SchemaUnknown { .. } => "schema.unknown",
             Self::FieldMissing { .. } => "field.missing",
             Self::FieldInvalid { .. } => "field.invalid",
             Self::OrderIdInvalid { .. } => "order.id_invalid",
@@ -236,6 +242,7 @@ impl HoldReason {
             | Self::DuplicateKey { .. }
             | Self::Malformed { .. }
             | Self::FeedUnknown { .. }
+            | Self::SchemaUnknown { .. }
             | Self::FieldMissing { .. }
             | Self::FieldInvalid { .. }
             | Self::OrderIdInvalid { .. }
@@ -294,6 +301,7 @@ impl fmt::Display for HoldReason {
             Self::FeedUnknown { feed } => {
                 write!(f, "expected a feed of the manifest, found {feed:?}")
             }
+            Self::SchemaUnknown { found } => write!(f, "expected the feed's schema, found {found}"),
             Self::FieldMissing { field } => write!(f, "{field}: expected a value, found none"),
             Self::FieldInvalid { field, expected, found } => {
                 write!(f, "{field}: expected {expected}, found {found:?}")

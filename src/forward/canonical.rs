@@ -23,9 +23,9 @@ use std::sync::Arc;
 use crate::domain::ids::{FeedId, IdError};
 use crate::log::{Append, Log, LogError, NewRecord};
 use crate::orders::segment::SegmentError;
-use crate::schema::Record;
 use crate::schema::encode::EncodeError;
 use crate::schema::topics::{ORDERS, OTHERS};
+use crate::schema::{Record, SchemaIds};
 use crate::store::positions::{PartitionKey, topics};
 use crate::store::publish::keep_schema;
 use crate::store::{Database, StoreError};
@@ -95,13 +95,14 @@ pub struct Publisher {
     db: Database,
     log: Arc<dyn Log>,
     limits: Limits,
+    ids: SchemaIds,
 }
 
 impl Publisher {
-    /// A publisher from a database to a log.
+    /// A publisher from a database to a log; its frames carry these numbers.
     #[must_use]
-    pub fn new(db: Database, log: Arc<dyn Log>, limits: Limits) -> Self {
-        Self { db, log, limits }
+    pub fn new(db: Database, log: Arc<dyn Log>, limits: Limits, ids: SchemaIds) -> Self {
+        Self { db, log, limits, ids }
     }
 
     /// Makes the topics where they are missing, and keeps every schema under its number.
@@ -115,7 +116,7 @@ impl Publisher {
         }
         let mut tx = self.db.begin().await?;
         for record in Record::ALL {
-            let (id, name) = (record.schema_id(), record.name());
+            let (id, name) = (self.ids.get(*record), record.name());
             keep_schema(&mut tx, id, name, record.schema_text()).await?;
         }
         tx.commit().await?;

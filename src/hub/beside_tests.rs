@@ -63,6 +63,7 @@ impl Folder {
             apply,
             canonical: Limits::default(),
             log: LogChoice::default(),
+            schema_registry: None,
         };
         Hub::open(&settings).await
     }

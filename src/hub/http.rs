@@ -1,4 +1,4 @@
-//! The hub's HTTP front: the page with its API, and intake, on one address.
+//! The hub's HTTP front: the page with its API, intake, and the schema registry, on one address.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +20,7 @@ use super::{Hub, HubError, Role};
 use crate::intake::http::{
     AppendClock, HttpConnector, HttpFeed, HttpIntake, HttpLimits, Token, router,
 };
+use crate::registry::{self, Registry, Writer};
 use crate::serve::{self, Books};
 
 /// How long requests under way may take to be answered once the front is to stop. A body that is
@@ -159,7 +160,23 @@ impl Hub {
         }
         if roles.contains(&Role::Intake) {
             routes = routes.merge(intake);
+            if self.serves_registry {
+                routes = routes.merge(registry::router(self.registry(access)));
+            }
         }
         routes
+    }
+
+    /// Who may send messages may also add the schemas that they are written with.
+    fn registry(&self, access: &HttpAccess) -> Registry {
+        let writers = self.engine.connectors.iter().filter_map(|manifest| {
+            let token = access.tokens.of(manifest.name())?;
+            Some(Writer::new(manifest.name().clone(), token))
+        });
+        Registry {
+            db: self.engine.db.clone(),
+            writers: writers.collect(),
+            topic_prefix: self.topic_prefix.clone(),
+        }
     }
 }

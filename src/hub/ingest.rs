@@ -159,6 +159,6 @@ pub(super) fn framing_of(feed: &Feed) -> Framing {
     match feed.format() {
         Format::Json { .. } => Framing::JsonLines,
         Format::Csv(_) => Framing::Csv,
-        Format::Avro(avro) => Framing::Avro(Arc::new(avro.schema.clone())),
+        Format::Avro(avro) => Framing::Avro(Arc::new(avro.schema().clone())),
     }
 }

@@ -16,6 +16,7 @@ mod outcomes;
 mod process;
 mod publish;
 mod recycle;
+mod registry;
 mod role;
 mod service;
 mod share;
@@ -29,6 +30,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::watch;
+
+use self::registry::SchemaRegistry;
 
 use crate::apply::engine::{ApplySettings, Engine, EngineError, topic_of};
 use crate::apply::freeze::FreezeError;
@@ -44,6 +47,8 @@ use crate::log::embedded::Retention;
 use crate::log::{Log, LogError};
 use crate::normalize::{Connectors, ManifestError};
 use crate::policy::{Policy, PolicyError};
+use crate::registry::client::ClientError as RegistryError;
+use crate::schema::SchemaIds;
 use crate::store::positions::{PartitionKey, note_log_id, register_topic};
 use crate::store::{Database, StoreError, Tx};
 
@@ -78,6 +83,8 @@ pub struct HubSettings {
     pub retention: Retention,
     /// Limits of publishing.
     pub canonical: CanonicalLimits,
+    /// Address of the schema registry, where it is another one than the hub's own.
+    pub schema_registry: Option<String>,
 }
 
 /// A running hub.
@@ -86,6 +93,10 @@ pub struct Hub {
     log: log::HubLog,
     retention: Retention,
     canonical: CanonicalLimits,
+    schema_ids: SchemaIds,
+    /// Whether schemas have the numbers of the hub's own registry, which it serves then.
+    serves_registry: bool,
+    topic_prefix: String,
     owners: process::Owners,
     /// Moves whenever records may have come in from within this process.
     appended: watch::Sender<()>,
@@ -142,6 +153,9 @@ pub enum HubError {
     /// A counterparty's address is none.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// The schema registry that is named gives no numbers.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
     /// Acknowledgements cannot be fetched.
     #[error(transparent)]
     Acks(#[from] AckError),
@@ -231,7 +245,7 @@ impl Hub {
     /// [`HubError`] with file, line and field where a manifest or a rule is wrong, or where the
     /// data folder cannot be used.
     pub async fn open(settings: &HubSettings) -> Result<Self, HubError> {
-        let connectors = Arc::new(Connectors::load(&settings.connectors)?);
+        let mut connectors = Connectors::load(&settings.connectors)?;
         let policy = Arc::new(Policy::load(&settings.policy)?);
         let db = match &settings.database {
             Some(url) => Database::connect(url).await?,
@@ -242,14 +256,16 @@ impl Hub {
         let log = hub_log.shared();
         let keys = keys::load_or_make(&settings.data)?;
         let log_ids = make_topics(&*log, &connectors).await?;
+        let schema_registry = SchemaRegistry::ask(settings, &db, &connectors).await?;
         let mut tx = db.begin().await?;
         keys::compare(&mut tx, &keys, &settings.data).await?;
         let (manifests, rules) = register(&mut tx, (&connectors, &policy), &log_ids).await?;
+        let schema_ids = schema_registry.settle(&mut tx, settings, &mut connectors).await?;
         tx.commit().await?;
         let engine = Engine {
             db,
             log,
-            connectors,
+            connectors: Arc::new(connectors),
             policy,
             versions: format!("manifests:{manifests} policy:{rules}"),
             manifest_version: manifests,
@@ -260,7 +276,10 @@ impl Hub {
             clock,
             settings: settings.apply,
         };
-        Ok(Self::assemble(engine, hub_log, settings.retention, settings.canonical))
+        let hub = Self::assemble(engine, hub_log, settings.retention, settings.canonical);
+        let topic_prefix = registry::topic_prefix(settings).to_owned();
+        let serves_registry = schema_registry.is_own();
+        Ok(Self { schema_ids, serves_registry, topic_prefix, ..hub })
     }
 
     /// A hub of parts that are open.
@@ -275,6 +294,9 @@ impl Hub {
             log,
             retention,
             canonical,
+            schema_ids: SchemaIds::default(),
+            serves_registry: false,
+            topic_prefix: String::new(),
             owners: process::Owners::default(),
             appended: watch::Sender::new(()),
             stop: watch::Sender::new(false),

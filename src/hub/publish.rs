@@ -26,7 +26,7 @@ impl Hub {
 
     fn publisher(&self) -> Publisher {
         let (db, log) = (self.engine.db.clone(), Arc::clone(&self.engine.log));
-        Publisher::new(db, log, self.canonical)
+        Publisher::new(db, log, self.canonical, self.schema_ids.clone())
     }
 
     /// How many records each canonical topic has taken in, repeats included; topics that are not

@@ -39,14 +39,27 @@ pub(super) enum ShapeError {
 impl Shape {
     /// Compiles a schema for the wanted members.
     pub(super) fn new(schema: &Schema, wanted: &[Member]) -> Result<Self, ShapeError> {
+        Self::compile(schema, wanted, false)
+    }
+
+    /// As [`Shape::new`], of a schema that may lack members which came later.
+    pub(super) fn of_earlier(schema: &Schema, wanted: &[Member]) -> Result<Self, ShapeError> {
+        Self::compile(schema, wanted, true)
+    }
+
+    fn compile(schema: &Schema, wanted: &[Member], may_lack: bool) -> Result<Self, ShapeError> {
         if let (Schema::Union(union), false) = (schema, wanted.is_empty()) {
             let variants = union.variants().iter().map(|variant| {
-                if *variant == Schema::Null { Ok(Self::Null) } else { Self::new(variant, wanted) }
+                if *variant == Schema::Null {
+                    return Ok(Self::Null);
+                }
+                Self::compile(variant, wanted, may_lack)
             });
             return Ok(Self::Union(variants.collect::<Result<_, _>>()?));
         }
         if let Schema::Record(record) = schema {
-            if let Some(member) = wanted.iter().find(|m| !record.lookup.contains_key(&m.name)) {
+            let lacking = wanted.iter().find(|m| !record.lookup.contains_key(&m.name));
+            if let Some(member) = lacking.filter(|_| !may_lack) {
                 return Err(ShapeError::NoField(member.name.clone()));
             }
             let mut fields = Vec::new();
@@ -56,7 +69,7 @@ impl Shape {
                     Some(Want::Members(below)) => below.as_slice(),
                     Some(Want::Value(_) | Want::Rows(..)) | None => &[],
                 };
-                let shape = Self::new(&field.schema, below)?;
+                let shape = Self::compile(&field.schema, below, may_lack)?;
                 fields.push((want.map(|member| member.want.clone()), shape));
             }
             return Ok(Self::Record(fields));

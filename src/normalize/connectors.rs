@@ -6,8 +6,9 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use super::manifest::{Manifest, ManifestError};
+use super::manifest::{AvroFormat, Format, Manifest, ManifestError};
 use crate::domain::ids::{ConnectorId, PlatformId};
+use crate::schema::text::SchemaText;
 
 /// First bytes of a packed version: what it is, and the packing's own version.
 const MAGIC: &[u8] = b"zhibao manifests 1\n";
@@ -103,6 +104,28 @@ impl Connectors {
     #[must_use]
     pub fn of_platform(&self, platform: &PlatformId) -> Option<&Manifest> {
         self.iter().find(|manifest| manifest.platform.as_ref() == Some(platform))
+    }
+
+    /// The schemas of every feed whose values name theirs, oldest first, with its connector.
+    pub fn framed(&self) -> impl Iterator<Item = (&ConnectorId, &SchemaText)> {
+        self.iter().flat_map(|manifest| {
+            let avro = manifest.feeds.iter().filter_map(|feed| match &feed.format {
+                Format::Avro(avro) => Some(avro),
+                Format::Json { .. } | Format::Csv(_) => None,
+            });
+            avro.flat_map(AvroFormat::framed).map(|schema| (&manifest.name, schema))
+        })
+    }
+
+    /// Lets feeds know the numbers of their schemas, by the digests of the texts.
+    pub fn number(&mut self, ids: &BTreeMap<[u8; 32], u32>) {
+        for feed in self.manifests.values_mut().flat_map(|manifest| &mut manifest.feeds) {
+            if let Format::Avro(avro) = &mut feed.format {
+                for writer in avro.writers_mut() {
+                    writer.number = ids.get(writer.schema.digest()).copied();
+                }
+            }
+        }
     }
 
     /// All manifests, in order of name.

@@ -13,6 +13,7 @@ mod credit_code;
 mod csv;
 mod fact;
 mod fields;
+mod frame;
 mod json;
 mod manifest;
 mod order;
@@ -154,7 +155,10 @@ impl Feed {
         match &self.format {
             Format::Json { depth_max } => json::read(text, &self.plan, *depth_max, slots),
             Format::Csv(csv) => csv::read(text, csv.columns(header_digest)?, slots),
-            Format::Avro(avro) => avro::read(value, &avro.shape, slots),
+            Format::Avro(avro) => {
+                let (datum, shape) = avro.datum_of(value)?;
+                avro::read(datum, shape, slots)
+            }
         }
     }
 

@@ -46,7 +46,7 @@ impl Sample {
                 header_digest = all.next().map(|line| Sha256::digest(line).into());
                 Ok(all.collect())
             }
-            (Some("avro"), Some(Format::Avro(avro))) => datums(&bytes, &avro.schema),
+            (Some("avro"), Some(Format::Avro(avro))) => datums(&bytes, avro.schema()),
             (other, _) => Err(format!("expected a sample file, found the extension {other:?}")),
         };
         Ok(Self { path, feed: feed.to_owned(), header_digest, records })

@@ -222,4 +222,5 @@ fn mutate(bytes: &mut Vec<u8>, seed: prop::sample::Index, byte: u8, how: u8) {
 }
 
 mod compression;
+mod frames;
 mod manifests;

@@ -1,14 +1,17 @@
 //! Canonical events as Avro: the contract of `schemas/*.avsc`, in bytes.
 //!
 //! Pure. Domain types know nothing of Avro: they are converted by hand at this edge, and tests hold
-//! both sides together. [`gate`] keeps released schemas readable. [`topics`] says where a record is
+//! both sides together. [`gate`] keeps released schemas readable, [`text`] compares what registries
+//! know. [`topics`] says where a record is
 //! published; publishing itself is `forward`'s.
 
 pub mod decode;
 pub mod encode;
 pub mod framing;
 pub mod gate;
+mod ids;
 mod shape;
+pub mod text;
 pub mod topics;
 mod wire;
 
@@ -16,6 +19,10 @@ mod wire;
 mod tests;
 
 use apache_avro::Schema;
+
+pub use ids::SchemaIds;
+
+use self::text::SchemaText;
 
 macro_rules! records {
     ($($(#[$doc:meta])* $variant:ident = $name:literal, $id:literal;)*) => {
@@ -39,7 +46,8 @@ macro_rules! records {
             /// times the number of the record, and the version of its schema, which rises with
             /// each release that changes it (see `schemas/released/`). Numbers are never used
             /// again; the table `canonical_schema` keeps the text of every number that a database
-            /// has published under. A registry that gives numbers of its own takes its place.
+            /// has published under. Where another registry gives numbers of its own, they take
+            /// their place (see [`SchemaIds`]).
             #[must_use]
             pub const fn schema_id(self) -> u32 {
                 match self { $(Self::$variant => $id,)* }
@@ -93,5 +101,20 @@ impl Record {
     #[must_use]
     pub fn schema(self) -> Schema {
         Schema::parse_str(self.schema_text()).expect("an embedded schema is a schema")
+    }
+
+    /// The schema of this program version as registries know it.
+    ///
+    /// # Panics
+    /// As [`Record::schema`].
+    #[must_use]
+    pub fn text(self) -> SchemaText {
+        SchemaText::parse(self.schema_text()).expect("an embedded schema is a schema")
+    }
+
+    /// The version of the schema: 1 for the first release.
+    #[must_use]
+    pub const fn schema_version(self) -> u32 {
+        self.schema_id() % 100
     }
 }

@@ -31,7 +31,7 @@ pub enum Key {
     Voucher(ConnectorId, DocumentNo),
     /// What is held of a connector.
     Held(ConnectorId),
-    /// The numbers of versions, and the topics.
+    /// The numbers of versions and of schemas, and the topics.
     Versions,
 }
 

@@ -30,6 +30,7 @@ pub mod publish_outbox;
 pub mod registration;
 pub mod relay;
 pub mod roster;
+pub mod schemas;
 pub mod segments;
 pub mod standing;
 pub mod statement;

@@ -74,16 +74,21 @@ impl Hub {
     pub(crate) fn on_kafka(data: PathBuf, name: &str) -> Self {
         let started = zhibao::hub::clock::wall().ms();
         let topic_prefix = format!("{name}-{}-{started}.", std::process::id());
+        Self::on_brokers(data, topic_prefix, &fact("ZHIBAO_KAFKA"), "")
+    }
+
+    /// As [`Hub::on_kafka`], by another listener, with these properties.
+    pub(crate) fn on_brokers(
+        data: PathBuf,
+        topic_prefix: String,
+        brokers: &str,
+        properties: &str,
+    ) -> Self {
         std::fs::create_dir_all(&data).unwrap();
-        let properties = data.join("kafka.properties");
-        std::fs::write(&properties, format!("zhibao.topic.prefix = {topic_prefix}\n")).unwrap();
-        let log = [
-            "--log",
-            &fact("ZHIBAO_KAFKA"),
-            "--log-properties",
-            text(&properties),
-            "--replay-clock",
-        ];
+        let file = data.join("kafka.properties");
+        let prefix = format!("zhibao.topic.prefix = {topic_prefix}\n");
+        std::fs::write(&file, prefix + properties).unwrap();
+        let log = ["--log", brokers, "--log-properties", text(&file), "--replay-clock"];
         let log = log.map(str::to_owned).to_vec();
         Self { data, rules: repository().to_owned(), log, topic_prefix, database: None }
     }

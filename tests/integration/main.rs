@@ -11,8 +11,10 @@ mod demo_truth;
 #[path = "../services/facts.rs"]
 mod facts;
 mod fed_again;
+mod foreign_clients;
 mod https;
 mod hub;
+mod kafka_rights;
 mod killed;
 mod log_trim;
 mod new_platform;

@@ -39,6 +39,11 @@ impl Service {
         Self { child, _said: said, address, client: reqwest::Client::new() }
     }
 
+    /// Where it answers: `http://host:port`.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
     /// Sends a file as a body, under its folder and name as the key; gives the answer.
     pub(crate) async fn post(
         &self,

@@ -26,13 +26,18 @@ pub(super) struct Route {
     key: PartitionKey,
     platform: PlatformId,
     partitions: u32,
+    schema_id: u32,
 }
 
 impl Route {
     /// The route of a raw partition; a platform's raw topic is named by the platform.
-    pub(super) fn new(key: &PartitionKey, partitions: u32) -> Result<Self, CanonicalError> {
+    pub(super) fn new(
+        key: &PartitionKey,
+        partitions: u32,
+        schema_id: u32,
+    ) -> Result<Self, CanonicalError> {
         let name = key.topic.strip_prefix("raw.").unwrap_or(&key.topic);
-        Ok(Self { key: key.clone(), platform: PlatformId::new(name)?, partitions })
+        Ok(Self { key: key.clone(), platform: PlatformId::new(name)?, partitions, schema_id })
     }
 
     fn framer(&self, origin: Origin) -> Result<OrderFramer, EncodeError> {
@@ -45,6 +50,7 @@ impl Route {
                 offset: origin.first_offset,
             },
             received_at: origin.received_at,
+            schema_id: self.schema_id,
         })
     }
 }

@@ -8,6 +8,7 @@ use super::frames::{Deltas, Origin, Route, Whole};
 use super::{CanonicalError, Publisher};
 use crate::domain::time::Day;
 use crate::log::NewRecord;
+use crate::schema::Record;
 use crate::schema::topics::ORDERS;
 use crate::store::positions::PartitionKey;
 use crate::store::publish::{self, Waiting};
@@ -83,7 +84,8 @@ impl Publisher {
             tx.commit().await?;
             return Ok(None);
         }
-        let route = Arc::new(Route::new(key, self.limits.order_partitions)?);
+        let schema_id = self.ids.get(Record::Order);
+        let route = Arc::new(Route::new(key, self.limits.order_partitions, schema_id)?);
         let mut appender = Appender { publisher: self, records: Vec::new(), events: 0 };
         let (left, open): (Vec<_>, Vec<_>) =
             waiting.into_iter().partition(|one| one.kind == SegmentKind::Unpublished);

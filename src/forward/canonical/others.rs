@@ -23,7 +23,7 @@ impl Publisher {
         let mut records = Vec::with_capacity(rows.len());
         for row in &rows {
             let partition = partition_of(row.key.as_bytes(), self.limits.other_partitions);
-            let schema_id = record_of(&row.record)?.schema_id();
+            let schema_id = self.ids.get(record_of(&row.record)?);
             let (key, value) = (row.key.clone().into_bytes(), frame(schema_id, &row.datum));
             records.push(NewRecord { partition, key, value });
         }

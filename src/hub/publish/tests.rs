@@ -61,6 +61,7 @@ impl Folder {
             policy: root.join("policy"),
             apply,
             canonical,
+            schema_registry: None,
         };
         Hub::open(&settings).await.unwrap()
     }

@@ -18,7 +18,9 @@ impl Token {
         Self(Sha256::digest(secret.as_bytes()).into())
     }
 
-    fn is(&self, other: &Self) -> bool {
+    /// Whether it is the same token.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
         let difference = self.0.iter().zip(other.0).fold(0, |all, (a, b)| all | (a ^ b));
         difference == 0
     }

@@ -5,6 +5,7 @@
 //! name: they are written behind the records, so that a crash in between costs duplicates and never
 //! a record. Positions that are applied are the database's alone; nothing is committed to Kafka.
 
+pub mod acl;
 mod brokers;
 mod headers;
 mod heard;

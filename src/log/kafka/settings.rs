@@ -129,6 +129,12 @@ const EXPECTED: &str = "security, ssl, sasl, client, socket, compression.type, \
                         zhibao.topic.replication, zhibao.topic.retention.ms, zhibao.plaintext";
 
 impl KafkaSettings {
+    /// The brokers: `host:port`, several by commas.
+    #[must_use]
+    pub fn brokers(&self) -> &str {
+        &self.reach.servers
+    }
+
     /// Reads an address `kafka://host:port,host:port`, and a properties file where one is named. In
     /// the file, `name.file = path` gives a value by a file, relative to it.
     ///

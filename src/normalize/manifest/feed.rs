@@ -2,16 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use apache_avro::Schema;
 use sha2::{Digest, Sha256};
 
+use super::avro::AvroFormat;
 use super::document::Node;
 use super::kinds::{Kind, Need, Shape as FieldShape};
 use super::order::OrderPlan;
 use super::source::{Read, Source, Surroundings, time_format};
 use super::{FormatKind, ManifestError};
 use crate::domain::ids::FeedId;
-use crate::normalize::avro::{Shape, ShapeError};
 use crate::normalize::cell::{Plan, Want};
 
 /// One stream of messages of a connector.
@@ -70,14 +69,6 @@ pub(in crate::normalize) struct Layout {
     pub(in crate::normalize) columns: Vec<Option<usize>>,
 }
 
-/// How an Avro feed is written.
-#[derive(Clone, Debug)]
-pub struct AvroFormat {
-    /// The writer's schema.
-    pub schema: Schema,
-    pub(in crate::normalize) shape: Shape,
-}
-
 /// The field that tells the records of a feed apart.
 #[derive(Clone, Debug)]
 pub(in crate::normalize) struct Types {
@@ -102,7 +93,7 @@ pub(in crate::normalize) enum Makes {
     Fact(Kind, Vec<(&'static str, Source)>),
 }
 
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 17] = [
     "name",
     "format",
     "bytes_max",
@@ -112,6 +103,8 @@ const KEYS: [&str; 15] = [
     "encoding",
     "header_lines",
     "schema",
+    "earlier_schemas",
+    "framing",
     "time",
     "resolution_ms",
     "own",
@@ -317,9 +310,13 @@ impl Format {
         files: &BTreeMap<String, Vec<u8>>,
     ) -> Result<Self, ManifestError> {
         let strangers: &[&str] = match kind {
-            FormatKind::Json => &["encoding", "header_lines", "schema"],
+            FormatKind::Json => {
+                &["encoding", "header_lines", "schema", "earlier_schemas", "framing"]
+            }
             // The header line of a CSV value stands outside of it.
-            FormatKind::Csv => &["depth_max", "schema", "compression"],
+            FormatKind::Csv => {
+                &["depth_max", "schema", "earlier_schemas", "framing", "compression"]
+            }
             FormatKind::Avro => &["depth_max", "encoding", "header_lines"],
         };
         if let Some(stranger) = strangers.iter().find_map(|key| node.get(key)) {
@@ -388,34 +385,5 @@ impl Layout {
             return Err(node.error("expected characters that the feed's encoding has"));
         }
         Ok(Self { line: line.to_owned(), digest: Sha256::digest(&bytes).into(), columns })
-    }
-}
-
-impl AvroFormat {
-    fn compile(
-        node: Node<'_>,
-        plan: &Plan,
-        files: &BTreeMap<String, Vec<u8>>,
-    ) -> Result<Self, ManifestError> {
-        let name = node.need("schema")?;
-        let Some(bytes) = files.get(name.text()?) else {
-            return Err(name.error("expected a schema file in the connector's folder"));
-        };
-        let text = String::from_utf8_lossy(bytes);
-        let schema = match Schema::parse_str(&text) {
-            Ok(schema) => schema,
-            Err(error) => return Err(name.error(format!("expected an Avro schema: {error}"))),
-        };
-        let shape = Shape::new(&schema, &plan.root).map_err(|error| {
-            name.error(match error {
-                ShapeError::NoField(field) => {
-                    format!("expected the mapped field {field:?} in the schema, found none")
-                }
-                ShapeError::Unsupported(what) => {
-                    format!("expected a schema that this reader knows, found {what}")
-                }
-            })
-        })?;
-        Ok(Self { schema, shape })
     }
 }

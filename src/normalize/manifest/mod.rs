@@ -2,6 +2,7 @@
 //!
 //! Everything that can be wrong in a mapping is found when it is loaded, with file, line and field.
 
+mod avro;
 mod document;
 mod feed;
 pub(super) mod kinds;
@@ -13,8 +14,10 @@ use std::path::Path;
 
 use toml::de::DeTable;
 
+pub use self::avro::AvroFormat;
+pub(super) use self::avro::Framing;
 use self::document::{Node, line_of};
-pub use self::feed::{AvroFormat, CsvFormat, Feed, Format};
+pub use self::feed::{CsvFormat, Feed, Format};
 pub(super) use self::feed::{Makes, Record};
 use self::source::Source;
 use crate::domain::ids::{ConnectorId, CreditCode, FeedId, IdError, LineCode, PlatformId};

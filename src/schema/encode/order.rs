@@ -5,7 +5,6 @@ use crate::domain::ids::CountyCode;
 use crate::domain::message::Source;
 use crate::domain::order_view::{OrderEventIds, OrderView};
 use crate::domain::time::Moment;
-use crate::schema::Record;
 use crate::schema::framing::head;
 use crate::schema::wire::Datum;
 
@@ -20,6 +19,8 @@ pub struct OrderOrigin<'a> {
     pub source: Source,
     /// Append time of the batch.
     pub received_at: Moment,
+    /// The number of the schema in each frame.
+    pub schema_id: u32,
 }
 
 /// Writes framed order events of one batch, one after another into the same bytes.
@@ -29,6 +30,7 @@ pub struct OrderFramer {
     /// Connector, feed and source, encoded once.
     origin: Datum,
     received_at: Moment,
+    head: [u8; 5],
 }
 
 impl OrderFramer {
@@ -42,12 +44,13 @@ impl OrderFramer {
         encoded.string(origin.feed);
         write_source(&mut encoded, &origin.source)?;
         let (ids, datum) = (OrderEventIds::default(), Datum::default());
-        Ok(Self { ids, datum, origin: encoded, received_at: origin.received_at })
+        let (received_at, head) = (origin.received_at, head(origin.schema_id));
+        Ok(Self { ids, datum, origin: encoded, received_at, head })
     }
 
     /// The event in its frame, until the next one is written.
     pub fn frame(&mut self, event: &OrderView<'_>) -> &[u8] {
-        self.datum.begin(&head(Record::Order.schema_id()));
+        self.datum.begin(&self.head);
         self.datum.string(self.ids.of(event));
         self.datum.append(&self.origin);
         self.datum.long(event.occurred_at.ms());
