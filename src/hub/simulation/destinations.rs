@@ -150,8 +150,8 @@ impl Books {
         records.iter().map(|record| self.take(contract, record, now, &mut later)).collect()
     }
 
-    /// Takes one record. What comes behind one that is to come later, or whose refusal stops its key,
-    /// has to come later too.
+    /// Takes one record. What comes behind one that is to come later, or whose refusal stops its
+    /// key, has to come later too.
     fn take(
         &mut self,
         contract: &Contract,
