@@ -1,4 +1,4 @@
-//! `zhibao simulate`: runs seeds of the simulation and tells which of them do not come to the truth.
+//! `zhibao simulate`: runs seeds of the simulation and tells which do not come to the truth.
 #![expect(clippy::print_stdout, reason = "the command line prints its results")]
 
 use std::ops::Range;

@@ -288,11 +288,10 @@ impl Hub {
             clock,
             settings: settings.apply,
         };
-        let mut hub = Self::assemble(engine, hub_log, settings.retention, settings.canonical);
-        hub.schema_ids = schema_ids;
-        hub.serves_registry = schema_registry.is_own();
-        registry::topic_prefix(settings).clone_into(&mut hub.topic_prefix);
-        Ok(hub)
+        let hub = Self::assemble(engine, hub_log, settings.retention, settings.canonical);
+        let topic_prefix = registry::topic_prefix(settings).to_owned();
+        let serves_registry = schema_registry.is_own();
+        Ok(Self { schema_ids, serves_registry, topic_prefix, ..hub })
     }
 
     /// A hub of parts that are open, with the numbers of its own schema registry.
@@ -308,7 +307,7 @@ impl Hub {
             retention,
             canonical,
             schema_ids: SchemaIds::default(),
-            serves_registry: true,
+            serves_registry: false,
             topic_prefix: String::new(),
             owners: process::Owners::default(),
             appended: watch::Sender::new(()),

@@ -50,7 +50,8 @@ impl Service {
 
 impl Hub {
     /// Runs its roles until `stop` is there, or until one of them cannot go on. `ready` hears the
-    /// address (`http://…`) once it is listened on; whether it lives is answered there whatever the roles.
+    /// address (`http://…`) once it is listened on; whether it lives is answered there whatever the
+    /// roles.
     ///
     /// # Errors
     /// [`HubError`] where a role cannot go on; the others have stopped as if they had been told.

@@ -136,7 +136,8 @@ fn ranges_of(fate: Fate, batches: &[(u64, u64, Vec<u8>)]) -> Result<Vec<Range<u6
 }
 
 /// Those of the applied messages of an order's number that made this order. Earlier ones made the
-/// order that stands on another day.
+/// order that stands on another day, also where they say the same: of several that could be the
+/// first, the last one is, since memory takes what it knows for a duplicate.
 fn messages_that_made(order: &Order, messages: Applied) -> Applied {
     let Some(first) = order.events().first() else { return Applied::new() };
     let is_first = |event: &OrderEvent| {
@@ -146,7 +147,7 @@ fn messages_that_made(order: &Order, messages: Applied) -> Applied {
             && event.county == first.county
             && event.line == first.line
     };
-    let Some(begin) = messages.iter().position(|(event, _)| is_first(event)) else {
+    let Some(begin) = messages.iter().rposition(|(event, _)| is_first(event)) else {
         return Applied::new();
     };
     let (mut before, mut made) = (messages, Applied::new());

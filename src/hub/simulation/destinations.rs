@@ -150,7 +150,8 @@ impl Books {
         records.iter().map(|record| self.take(contract, record, now, &mut later)).collect()
     }
 
-    /// Takes one record. What comes behind one that is to come later has to come later too.
+    /// Takes one record. What comes behind one that is to come later, or whose refusal stops its
+    /// key, has to come later too.
     fn take(
         &mut self,
         contract: &Contract,
@@ -183,6 +184,9 @@ impl Books {
             }
         }
         let is_refused = strikes(&mut self.random, self.misbehaviour / 16);
+        if is_refused && contract.stops(&kind) {
+            later.insert(key.clone());
+        }
         self.taken.insert(id.clone(), Taken { kind, key, seq, content, is_refused });
         if !is_refused {
             self.to_acknowledge.push(id.clone());

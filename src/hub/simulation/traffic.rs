@@ -268,7 +268,11 @@ impl Traffic<'_> {
         let said = self.say(order, first, later, None);
         let taken = self.say(order, second, minutes, None);
         let after = if in_order { said } else { taken };
-        self.say(order, completed, 2 * minutes, Some(after));
+        let done = self.say(order, completed, 2 * minutes, Some(after));
+        if strikes(self.random, 250) {
+            let void = self.further(order, Kind::Void, second, 3 * minutes);
+            self.say(order, void, 3 * minutes, Some(done));
+        }
     }
 
     /// The same number again for another day: the first one stands.

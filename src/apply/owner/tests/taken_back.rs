@@ -13,6 +13,7 @@ use crate::store::positions::PartitionKey;
 crate::store::scratch::on_each_engine!(
     a_message_that_was_held_is_not_taken_for_the_orders_first,
     what_waited_for_the_second_order_is_looked_at_again_too,
+    a_message_that_made_the_order_that_stands_is_not_taken_for_the_second_orders,
 );
 
 /// X is an order of 2 July, which is sealed; `second` comes for X on 6 July, one batch a message,
@@ -76,4 +77,33 @@ async fn what_waited_for_the_second_order_is_looked_at_again_too() {
     assert_eq!(bench.held().await, [("order.same_id_other_day".to_owned(), 3)]);
     assert_eq!(bench.tally().await, Tally { received: 6, applied: 5, held: 1, ..Tally::default() });
     assert_eq!(kinds(&bench).await, OrderKind::Accepted.bit() | OrderKind::Completed.bit());
+}
+
+/// A rider took X over behind midnight, and what that rider did comes again, word for word, when
+/// the first day is sealed. Previously the first of the two messages was found in the log and taken
+/// for a duplicate beside the second.
+async fn a_message_that_made_the_order_that_stands_is_not_taken_for_the_second_orders() {
+    let bench = Bench::new("meituan", 1).await;
+    let mut owner = bench.owner(0).await;
+    let (first, second) = (accepted("X", 7, july(2, 1430)), accepted("X", 8, july(3, 10)));
+    let completed = Order { status: 40, at: july(3, 60), ..second };
+    let other = |id, at| (at, accepted(id, 1, at));
+    for (at, order) in [
+        (july(2, 1431), first),
+        (july(3, 11), second),
+        other("A", july(3, 20)),
+        (july(3, 61), completed),
+        other("B", july(5, 10)),
+        (july(5, 20), completed),
+        other("C", july(6, 10)),
+        other("D", july(6, 200)),
+    ] {
+        bench.append((0, "orders"), at, &[order.bytes()]).await;
+        work(&mut owner).await;
+    }
+    let late = "select cast(count(*) as bigint) as n from segment where kind = 'late'";
+    assert_eq!(bench.number(late).await, 0, "the late run has had its turn");
+    let expected = Tally { received: 8, applied: 7, duplicate: 1, ..Tally::default() };
+    assert_eq!(bench.tally().await, expected);
+    assert_eq!(bench.counted().await, 5);
 }
