@@ -74,7 +74,6 @@ async fn acknowledgements_that_another_instance_was_faster_with_are_left_to_it()
         retention: Retention::default(),
         schema_registry: None,
         canonical: crate::forward::canonical::Limits::default(),
-        schema_registry: None,
     };
     let hub = Hub::open(&settings).await.unwrap();
     let poller = AckPoller::of(Arc::new(Slow(Arc::clone(&hub.engine.log))));
