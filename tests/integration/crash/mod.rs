@@ -278,7 +278,7 @@ async fn crashes_of_everything_lose_nothing_and_double_nothing() {
     assert_eq!(losses, Losses::default());
     assert_delivered(simulators, owed).await;
     let Done { kills, at_writes, with_progress, pauses, brokers, databases, .. } = trial.done;
-    let is_enough = with_progress >= kills * 4 / 5 && at_writes >= kills / 5;
+    let is_enough = with_progress >= kills * 4 / 5 && at_writes >= kills / 10;
     let is_enough = is_enough && pauses.min(brokers).min(databases) >= kills / (2 * SERVER_EVERY);
     assert!(is_enough, "too little happened: {:?}", trial.done);
     trial.database.close().await;
