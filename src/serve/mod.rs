@@ -1,6 +1,7 @@
 //! What people and programs read of the hub: the page at `/`, `GET /v1/overview` with all that it
 //! shows, `GET /v1/status`, `GET /healthz`, the text of the status and the export. It reads
-//! snapshots and changes nothing; it serves plain HTTP on loopback, TLS is ended in front of it.
+//! snapshots and changes nothing. Nobody is asked who he is: whoever reaches the address reads it,
+//! and the front decides whether that is over HTTP or HTTPS (`src/hub/http.rs`).
 
 mod assets;
 mod error;

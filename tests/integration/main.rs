@@ -19,6 +19,7 @@ mod killed;
 mod log_trim;
 mod new_platform;
 mod on_kafka;
+mod paused;
 mod published;
 mod published_ids;
 mod service;
