@@ -136,36 +136,34 @@ fn ranges_of(fate: Fate, batches: &[(u64, u64, Vec<u8>)]) -> Result<Vec<Range<u6
 }
 
 /// Those of the applied messages of an order's number that made this order. Earlier ones made the
-/// order that stands on another day, also where they say the same: of several that could be the
-/// first, the last one is, since memory takes what it knows for a duplicate.
+/// order that stands on another day, also where they say the same.
+///
+/// An order takes each kind of each rider once, and what is stored of it does not say which came
+/// first. So its messages are found from the last one back, each kind and rider once, until one has
+/// an acceptance and cannot be among them; before that one, only what waited for an acceptance can.
 fn messages_that_made(order: &Order, messages: Applied) -> Applied {
-    let Some(first) = order.events().first() else { return Applied::new() };
-    let is_first = |event: &OrderEvent| {
-        event.kind == first.kind
-            && event.worker == first.worker
-            && event.accepted_at == first.accepted_at
-            && event.county == first.county
-            && event.line == first.line
+    let is_known = |event: &OrderEvent| {
+        let riders = order.events().iter().map(|known| known.worker);
+        let is_rider = |known: Option<_>| known.is_none() || known == event.worker;
+        event.worker.is_none() || riders.into_iter().any(is_rider)
     };
-    let Some(begin) = messages.iter().rposition(|(event, _)| is_first(event)) else {
-        return Applied::new();
-    };
-    let (mut before, mut made) = (messages, Applied::new());
-    let after = before.split_off(begin);
-    let mut seen: Vec<_> = after.iter().map(|(event, _)| (event.kind, event.worker)).collect();
-    // What waited: the last of each kind and rider that the order has and no later message gave.
-    while let Some((event, raw)) = before.pop() {
-        let is_kind = |(kind, worker): &(_, Option<_>)| {
+    let (mut made, mut seen) = (Applied::new(), Vec::new());
+    let mut is_before = false;
+    for (event, raw) in messages.into_iter().rev() {
+        let is_seen = |(kind, worker): &(_, Option<_>)| {
             *kind == event.kind
                 && (worker.is_none() || event.worker.is_none() || *worker == event.worker)
         };
-        let waited = event.accepted_at.is_none() && order.kinds() & event.kind.bit() != 0;
-        if waited && !seen.iter().any(is_kind) {
+        let is_own = order.kinds() & event.kind.bit() != 0
+            && is_known(&event)
+            && !seen.iter().any(is_seen);
+        if is_own && !(is_before && event.accepted_at.is_some()) {
             seen.push((event.kind, event.worker));
             made.push((event, raw));
+        } else {
+            is_before |= event.accepted_at.is_some();
         }
     }
     made.reverse();
-    made.extend(after);
     made
 }

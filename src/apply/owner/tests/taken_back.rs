@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::bench::{Bench, Order, accepted, july, work};
 use crate::apply::day::read_day;
 use crate::domain::event::OrderKind;
-use crate::domain::time::Day;
+use crate::domain::time::{Day, Moment};
 use crate::store::outcomes::Tally;
 use crate::store::positions::PartitionKey;
 
@@ -14,6 +14,7 @@ crate::store::scratch::on_each_engine!(
     a_message_that_was_held_is_not_taken_for_the_orders_first,
     what_waited_for_the_second_order_is_looked_at_again_too,
     a_message_that_made_the_order_that_stands_is_not_taken_for_the_second_orders,
+    a_further_kind_that_came_before_the_acceptance_goes_back_with_it,
 );
 
 /// X is an order of 2 July, which is sealed; `second` comes for X on 6 July, one batch a message,
@@ -83,27 +84,42 @@ async fn what_waited_for_the_second_order_is_looked_at_again_too() {
 /// the first day is sealed. Previously the first of the two messages was found in the log and taken
 /// for a duplicate beside the second.
 async fn a_message_that_made_the_order_that_stands_is_not_taken_for_the_second_orders() {
+    taken_over(&[]).await;
+}
+
+/// As before, and the second rider's acceptance comes again behind the completion: of two kinds
+/// that say the same but for that, nothing stored says which came first. Previously the acceptance
+/// was taken for the first, and the completion stayed applied.
+async fn a_further_kind_that_came_before_the_acceptance_goes_back_with_it() {
+    let second = accepted("X", 8, july(3, 10));
+    taken_over(&[(july(5, 30), second)]).await;
+}
+
+/// A rider takes X over behind midnight; when the first day is sealed, that rider's completion
+/// comes again, and what is given here.
+async fn taken_over(further: &[(Moment, Order<'_>)]) {
     let bench = Bench::new("meituan", 1).await;
     let mut owner = bench.owner(0).await;
     let (first, second) = (accepted("X", 7, july(2, 1430)), accepted("X", 8, july(3, 10)));
     let completed = Order { status: 40, at: july(3, 60), ..second };
     let other = |id, at| (at, accepted(id, 1, at));
-    for (at, order) in [
+    let before = [
         (july(2, 1431), first),
         (july(3, 11), second),
         other("A", july(3, 20)),
         (july(3, 61), completed),
         other("B", july(5, 10)),
         (july(5, 20), completed),
-        other("C", july(6, 10)),
-        other("D", july(6, 200)),
-    ] {
+    ];
+    let after = [other("C", july(6, 10)), other("D", july(6, 200))];
+    for (at, order) in before.iter().chain(further).chain(&after).copied() {
         bench.append((0, "orders"), at, &[order.bytes()]).await;
         work(&mut owner).await;
     }
     let late = "select cast(count(*) as bigint) as n from segment where kind = 'late'";
     assert_eq!(bench.number(late).await, 0, "the late run has had its turn");
-    let expected = Tally { received: 8, applied: 7, duplicate: 1, ..Tally::default() };
+    let again = 1 + i64::try_from(further.len()).unwrap();
+    let expected = Tally { received: 7 + again, applied: 7, duplicate: again, ..Tally::default() };
     assert_eq!(bench.tally().await, expected);
     assert_eq!(bench.counted().await, 5);
 }
