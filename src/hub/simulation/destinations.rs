@@ -169,7 +169,12 @@ impl Books {
             if known.content != content || known.seq != seq {
                 self.breaches.push(format!("{id}: expected what came before, found {content}"));
             }
-            return answer(&id, known.is_refused);
+            let is_refused = known.is_refused;
+            // Refused by a request that came before this one though it was taken for lost.
+            if is_refused && contract.stops(&kind) {
+                later.insert(key);
+            }
+            return answer(&id, is_refused);
         }
         if strikes(&mut self.random, self.misbehaviour / 4) || later.contains(&key) {
             later.insert(key);
