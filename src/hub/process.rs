@@ -21,6 +21,10 @@ use crate::store::positions::{PartitionKey, topics};
 /// waits for the disk.
 const AT_ONCE: usize = 3;
 
+/// Owners that rebuild their memory at the same time. Beside those that work, so that the first
+/// batch commits while others still load.
+const LOADS_AT_ONCE: usize = 2;
+
 /// The owners of this instance.
 pub(super) struct Owners {
     own: Vec<Owner>,
@@ -43,6 +47,7 @@ struct Round {
     engine: Arc<Engine>,
     task: Task,
     permits: Arc<Semaphore>,
+    loads: Arc<Semaphore>,
     progress: Arc<AtomicU64>,
     stopped: watch::Receiver<bool>,
     /// Whether partitions are to be claimed or given back.
@@ -57,6 +62,8 @@ enum Task {
     Work,
     /// Seal up to this day and run late events.
     Seal(Day),
+    /// Only have the partition.
+    Hold,
 }
 
 impl Owners {
@@ -116,21 +123,19 @@ impl Hub {
     /// # Errors
     /// [`HubError`] where the owners cannot be claimed.
     pub async fn applied_until(&mut self) -> Result<Moment, HubError> {
-        self.claim_all().await?;
+        self.each_owner(Task::Hold, &Arc::default()).await?;
         let clocks = self.owners.own.iter().map(|owner| owner.progress().1);
         Ok(clocks.max().unwrap_or(Moment::from_ms(0)))
     }
 
     async fn each_owner(&mut self, task: Task, progress: &Arc<AtomicU64>) -> Result<u64, HubError> {
-        if self.owners.is_shared {
-            self.take_share().await?;
-        } else {
-            self.claim_all().await?;
-        }
+        let claims =
+            if self.owners.is_shared { self.take_share().await? } else { self.missing().await? };
         let round = Round {
             engine: Arc::clone(&self.engine),
             task,
             permits: Arc::new(Semaphore::new(self.owners.at_once)),
+            loads: Arc::new(Semaphore::new(LOADS_AT_ONCE)),
             progress: Arc::clone(progress),
             stopped: self.stop.subscribe(),
             due: self.share_due.subscribe(),
@@ -143,6 +148,13 @@ impl Hub {
                 running.spawn(run(round.clone(), owner));
             } else {
                 worked.push(run(round.clone(), owner).await);
+            }
+        }
+        for (key, partitions) in claims {
+            if self.owners.at_once > 1 {
+                running.spawn(claim_and_run(round.clone(), key, partitions));
+            } else {
+                worked.push(claim_and_run(round.clone(), key, partitions).await);
             }
         }
         while let Some(done) = running.join_next().await {
@@ -162,61 +174,39 @@ impl Hub {
         failed.map_or(Ok(messages), Err)
     }
 
-    async fn claim_all(&mut self) -> Result<(), HubError> {
+    /// The partitions that this instance has not, with how many their topic has.
+    async fn missing(&self) -> Result<Vec<(PartitionKey, u32)>, HubError> {
         let mut tx = self.engine.db.snapshot().await?;
         let topics = topics(&mut tx).await?;
         tx.commit().await?;
-        for (topic, partitions) in topics {
-            for partition in 0..partitions {
-                let key = PartitionKey { topic: topic.clone(), partition };
-                if self.owners.own.iter().any(|owner| *owner.key() == key) {
-                    continue;
-                }
-                self.owners.own.push(claim(&self.engine, key, partitions).await?);
-            }
-        }
-        Ok(())
+        let all = topics.iter().flat_map(|(topic, partitions)| {
+            let key = |partition| PartitionKey { topic: topic.clone(), partition };
+            (0..*partitions).map(move |partition| (key(partition), *partitions))
+        });
+        let is_own = |key: &PartitionKey| self.owners.own.iter().any(|own| own.key() == key);
+        Ok(all.filter(|(key, _)| !is_own(key)).collect())
     }
 
-    /// Gives back what others should have, and claims what is free of the own share.
-    async fn take_share(&mut self) -> Result<(), HubError> {
+    /// Gives back what others should have, and says what to claim: what is free of the own share,
+    /// and what the database says is this instance's though no owner here has it, since its memory
+    /// was lost. What others have claimed, such as an operator's command, is lost.
+    async fn take_share(&mut self) -> Result<Vec<(PartitionKey, u32)>, HubError> {
         self.share_due.send_replace(false);
-        let Plan { release, claim } = next_moves(&self.engine).await?;
+        let Plan { release, mut claim } = next_moves(&self.engine).await?;
         self.owners.release(&release).await?;
-        let permits = Arc::new(Semaphore::new(self.owners.at_once));
-        let mut claiming = JoinSet::new();
-        for (key, partitions) in claim {
-            let (engine, permits) = (Arc::clone(&self.engine), Arc::clone(&permits));
-            if self.owners.at_once == 1 {
-                self.owners.own.extend(Owner::claim(engine, key, partitions).await?);
-                continue;
-            }
-            claiming.spawn(async move {
-                // The semaphore is never closed, so a missing permit only means no limit.
-                let _permit = permits.acquire().await;
-                Owner::claim(engine, key, partitions).await
-            });
-        }
-        while let Some(claimed) = claiming.join_next().await {
-            // Another may have been faster.
-            self.owners.own.extend(claimed??);
-        }
         let mut tx = self.engine.db.snapshot().await?;
         let mut held = holdings(&mut tx, (self.engine.clock)()).await?;
         tx.commit().await?;
         held.retain(|one| one.owner.as_ref() == Some(&self.engine.owner));
-        // What others have claimed, such as an operator's command, is lost. What the database says
-        // is this instance's, and no owner here has, is claimed again: its memory was lost.
         let epochs: HashMap<&PartitionKey, u64> =
             held.iter().map(|one| (&one.key, one.epoch)).collect();
         self.owners.own.retain(|owner| epochs.get(owner.key()) == Some(&owner.epoch()));
         for one in held {
             if !self.owners.own.iter().any(|owner| *owner.key() == one.key) {
-                let engine = Arc::clone(&self.engine);
-                self.owners.own.extend(Owner::claim(engine, one.key, one.partitions).await?);
+                claim.push((one.key, one.partitions));
             }
         }
-        Ok(())
+        Ok(claim)
     }
 
     /// Says that this instance lives no more.
@@ -297,6 +287,30 @@ async fn claim(
     }
 }
 
+/// Claims a partition and lets its owner work. Beside others, another may be faster.
+async fn claim_and_run(
+    round: Round,
+    key: PartitionKey,
+    partitions: u32,
+) -> Result<(Option<Owner>, u64), HubError> {
+    let claimed = {
+        // The semaphore is never closed, so a missing permit only means no limit.
+        let _permit = round.loads.acquire().await;
+        if *round.stopped.borrow() {
+            return Ok((None, 0));
+        }
+        if round.is_shared {
+            Owner::claim(Arc::clone(&round.engine), key, partitions).await?
+        } else {
+            Some(claim(&round.engine, key, partitions).await?)
+        }
+    };
+    match claimed {
+        Some(owner) => run(round, owner).await,
+        None => Ok((None, 0)),
+    }
+}
+
 /// Lets an owner work; gives it back, but for one whose partition is lost beside others.
 async fn run(round: Round, mut owner: Owner) -> Result<(Option<Owner>, u64), HubError> {
     let mut messages = 0;
@@ -310,6 +324,7 @@ async fn run(round: Round, mut owner: Owner) -> Result<(Option<Owner>, u64), Hub
             match round.task {
                 Task::Work => owner.step().await,
                 Task::Seal(day) => owner.seal_until(day).await,
+                Task::Hold => Ok(Step::Idle),
             }
         };
         let step = match step {

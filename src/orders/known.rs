@@ -70,6 +70,21 @@ impl KnownSet {
         Self { tables, len: 0 }
     }
 
+    /// An empty set whose tables need not grow on the way to so many orders: growing page by page
+    /// moves each entry again and again.
+    pub(super) fn with_room_for(orders: usize) -> Self {
+        let mut set = Self::new();
+        let slots = orders / TABLES * 64 / LOAD_OF_64;
+        let pages = slots / PAGE_SLOTS;
+        if pages > 0 {
+            for table in &mut set.tables {
+                table.pages.resize_with(pages, || Box::new([FREE; PAGE_SLOTS]));
+                table.homes = pages * PAGE_SLOTS - SPILL_SLOTS;
+            }
+        }
+        set
+    }
+
     #[cfg(test)]
     pub(super) const fn len(&self) -> usize {
         self.len
@@ -257,10 +272,11 @@ mod tests {
     proptest! {
         #[test]
         fn it_remembers_what_a_map_remembers(
-            steps in proptest::collection::vec((0u64..400, any::<u32>()), 0..1500), gone in 0u8..5
+            steps in proptest::collection::vec((0u64..400, any::<u32>()), 0..1500), gone in 0u8..5,
+            room in 0usize..40_000
         ) {
             let spread = |key: u64| key.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-            let (mut set, mut map) = (KnownSet::new(), HashMap::new());
+            let (mut set, mut map) = (KnownSet::with_room_for(room), HashMap::new());
             for (key, number) in steps {
                 set.put(spread(key), entry(number));
                 map.insert(spread(key), entry(number));
@@ -292,6 +308,17 @@ mod tests {
         let slots: usize = set.tables.iter().map(Table::len).sum();
         let bytes_of_100 = slots * ENTRY_BYTES * 100 / set.len();
         assert!(bytes_of_100 <= 2380, "{bytes_of_100} bytes of 100 entries");
+    }
+
+    #[test]
+    fn room_for_as_many_as_come_is_no_more_than_they_take_without() {
+        let spread = |number: u32| u64::from(number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let slots = |mut set: KnownSet| {
+            (0..100_000).for_each(|number| set.put(spread(number), entry(number)));
+            set.tables.iter().map(Table::len).sum::<usize>()
+        };
+        let (with, without) = (slots(KnownSet::with_room_for(100_000)), slots(KnownSet::new()));
+        assert!(with * 100 <= without * 101, "{with} slots with room, {without} without");
     }
 
     /// Fingerprints that all have their home at one end spill beyond it, and the table grows.

@@ -131,9 +131,11 @@ impl Shard {
     /// An owner that knows nothing yet but the states of days.
     #[must_use]
     pub fn new(settings: ShardSettings, days: Vec<(Day, Phase, u32)>) -> Self {
+        let open = days.iter().filter(|(_, phase, _)| *phase == Phase::Open);
+        let orders: u64 = open.map(|(_, _, next_ordinal)| u64::from(*next_ordinal)).sum();
         let mut shard = Self {
             settings,
-            known: KnownSet::new(),
+            known: KnownSet::with_room_for(usize::try_from(orders).unwrap_or(0)),
             days: BTreeMap::new(),
             early: ByFingerprint::default(),
             amended: ByFingerprint::default(),
