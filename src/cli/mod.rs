@@ -20,6 +20,7 @@ use clap::Parser;
 
 use self::options::{
     Command, ConnectorCommand, HeldCommand, KafkaCommand, LogCommand, Options, SchemaCommand,
+    TopicCommand,
 };
 use crate::domain::ids::ConnectorId;
 use crate::domain::time::Moment;
@@ -135,6 +136,7 @@ async fn run(options: Options) -> Result<ExitCode, CliError> {
             write_json(&asked.out.join("export.json"), &books)?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Topic(TopicCommand::Grow(asked)) => operate::grow(&folders, &asked).await,
         Command::Simulate(asked) => simulate::run(&folders, asked).await,
         Command::Held(held) => held_command(&folders, held).await,
         Command::Log(LogCommand::Trim(asked)) => operate::trim(&folders, &asked).await,

@@ -4,12 +4,13 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use super::backfill::take_in_and_apply;
-use super::options::{Folders, Freeze, Limits, Replay, Resume, Seal, Trim};
+use super::options::{Folders, Freeze, Grow, Limits, Replay, Resume, Seal, Trim};
 use super::{CliError, progress};
 use crate::domain::ids::ConnectorId;
-use crate::hub::{Arrived, Hub, HubError, LogChoice, arrivals};
+use crate::hub::{Arrived, Grown, Hub, HubError, HubSettings, LogChoice, arrivals};
 use crate::levy::LevyPeriod;
 use crate::store::StoreError;
 use crate::store::pauses::{self, Pause};
@@ -111,13 +112,7 @@ async fn unless_paused(hub: &Hub) -> Result<ExitCode, CliError> {
 /// Lets a paused connector's messages be applied again.
 pub(super) async fn resume(folders: &Folders, asked: &Resume) -> Result<ExitCode, CliError> {
     let hub = Hub::open(&folders.settings()?).await?;
-    let connector = ConnectorId::new(&asked.connector).ok();
-    let connector = connector.filter(|name| hub.connectors().get(name).is_some());
-    let connector = connector.ok_or_else(|| CliError::Argument {
-        what: "connector",
-        expected: "a folder name of the manifests",
-        found: asked.connector.clone(),
-    })?;
+    let connector = connector(&hub, &asked.connector)?;
     let mut tx = hub.database().begin().await?;
     let pause = pauses::resume(&mut tx, &connector).await?;
     tx.commit().await.map_err(StoreError::from)?;
@@ -127,6 +122,46 @@ pub(super) async fn resume(folders: &Folders, asked: &Resume) -> Result<ExitCode
     }
     hub.close().await?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Gives a connector's topic more partitions.
+pub(super) async fn grow(folders: &Folders, asked: &Grow) -> Result<ExitCode, CliError> {
+    let grows = ConnectorId::new(&asked.connector).ok();
+    let hub = Hub::open(&HubSettings { grows, ..folders.settings()? }).await?;
+    let connector = connector(&hub, &asked.connector)?;
+    let Grown { from, to } = grow_patiently(&hub, &connector, asked.partitions).await?;
+    if from == to {
+        println!("{connector}: has {to} partitions already");
+    } else {
+        println!("{connector}: grown from {from} to {to} partitions");
+    }
+    hub.close().await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A server that is away, or a partition that is looked at, is no reason to leave a topic half
+/// grown: nobody applies it meanwhile.
+async fn grow_patiently(hub: &Hub, connector: &ConnectorId, to: u32) -> Result<Grown, HubError> {
+    const TRIES_MAX: u32 = 30;
+    const PAUSE: Duration = Duration::from_secs(2);
+    for _ in 1..TRIES_MAX {
+        match hub.grow(connector, to).await {
+            Err(error) if error.is_passing() => tracing::warn!("{error}; tried again"),
+            outcome => return outcome,
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    hub.grow(connector, to).await
+}
+
+fn connector(hub: &Hub, name: &str) -> Result<ConnectorId, CliError> {
+    let connector = ConnectorId::new(name).ok();
+    let connector = connector.filter(|name| hub.connectors().get(name).is_some());
+    connector.ok_or_else(|| CliError::Argument {
+        what: "connector",
+        expected: "a folder name of the manifests",
+        found: name.to_owned(),
+    })
 }
 
 /// Looks for the orders that bear witness to each case that wants them.

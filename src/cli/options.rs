@@ -102,6 +102,7 @@ impl Folders {
             retention: Retention::default(),
             canonical: PublishLimits::default(),
             schema_registry: self.schema_registry.clone().filter(|it| !it.is_empty()),
+            grows: None,
         })
     }
 
@@ -148,6 +149,9 @@ pub(super) enum Command {
     /// Apply a connector's messages again that was paused because too many of them were held for a
     /// reason that was new.
     Resume(Resume),
+    /// Topics of connectors.
+    #[command(subcommand)]
+    Topic(TopicCommand),
     /// Control points and balances; fails where a sum does not close.
     Status,
     /// Write the books as one JSON document, in the shape of truth.json.
@@ -317,6 +321,22 @@ pub(super) struct Freeze {
 pub(super) struct Resume {
     /// Whose messages they are.
     pub(super) connector: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum TopicCommand {
+    /// Give a connector's topic a multiple of its partitions, with everything that is applied.
+    /// Nobody applies its messages meanwhile; given again after it was broken off, it goes on.
+    Grow(Grow),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Grow {
+    /// Whose topic it is.
+    pub(super) connector: String,
+    /// How many partitions it is to have.
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) partitions: u32,
 }
 
 #[derive(Debug, Args)]

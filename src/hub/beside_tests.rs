@@ -64,6 +64,7 @@ impl Folder {
             canonical: Limits::default(),
             log: LogChoice::default(),
             schema_registry: None,
+            grows: None,
         };
         Hub::open(&settings).await
     }

@@ -7,6 +7,7 @@
 mod beside_tests;
 pub mod clock;
 mod forward;
+mod grow;
 mod http;
 mod ingest;
 mod keys;
@@ -45,14 +46,16 @@ use crate::forward::relay::RelayError;
 use crate::intake::{IntakeError, Route};
 use crate::log::embedded::Retention;
 use crate::log::{Log, LogError};
-use crate::normalize::{Connectors, ManifestError};
+use crate::normalize::{Connectors, Manifest, ManifestError};
 use crate::policy::{Policy, PolicyError};
 use crate::registry::client::ClientError as RegistryError;
 use crate::schema::SchemaIds;
+use crate::store::growth::{self, Growth};
 use crate::store::positions::{PartitionKey, note_log_id, register_topic};
 use crate::store::{Database, StoreError, Tx};
 
 pub use forward::Destinations;
+pub use grow::Grown;
 pub use http::{Front, HttpAccess};
 pub use ingest::{ArrivalsError, Arrived, Intake, arrivals};
 pub use keys::KeysError;
@@ -85,6 +88,8 @@ pub struct HubSettings {
     pub canonical: CanonicalLimits,
     /// Address of the schema registry, where it is another one than the hub's own.
     pub schema_registry: Option<String>,
+    /// The connector whose topic is about to be grown: its log may have more partitions already.
+    pub grows: Option<ConnectorId>,
 }
 
 /// A running hub.
@@ -204,6 +209,42 @@ pub enum HubError {
         /// Code of the reason to hold.
         reason: String,
     },
+    /// A topic is being grown, and what was asked for needs its partitions.
+    #[error(
+        "topic {topic}: expected nobody to grow it, found it being grown to {to} partitions; end \
+         that first: zhibao topic grow"
+    )]
+    Growing {
+        /// The topic.
+        topic: String,
+        /// To how many.
+        to: u32,
+    },
+    /// A topic cannot be grown to that number.
+    #[error(
+        "topic {topic}: expected a multiple of its {from} partitions, at most 1024, found {to}"
+    )]
+    NoMultiple {
+        /// The topic.
+        topic: String,
+        /// How many it has; 0 where it is not registered.
+        from: u32,
+        /// What was asked for.
+        to: u32,
+    },
+    /// A manifest names partitions that its topic was not grown from.
+    #[error(
+        "topic {topic}: the manifest says {expected} partitions, the topic has {found}; say so in \
+         the manifest, or grow the topic: zhibao topic grow"
+    )]
+    ManifestPartitions {
+        /// The topic.
+        topic: String,
+        /// What the manifest says.
+        expected: u32,
+        /// How many it has.
+        found: u32,
+    },
     /// A partition has applied messages of the cut or later.
     #[error(
         "{topic} partition {partition}: expected nothing applied from {cut_at} on, found later \
@@ -267,7 +308,12 @@ impl Hub {
         let log = hub_log.shared();
         let keys = keys::load_or_make(&settings.data)?;
         // Brokers take their time: they are asked before the one writing transaction begins.
-        let log_ids = make_topics(&*log, &connectors).await?;
+        let mut tx = db.snapshot().await?;
+        let registered = growth::of_all(&mut tx).await?.into_iter().collect();
+        tx.commit().await?;
+        let grows = settings.grows.as_ref();
+        let counts = partitions_of(&connectors, &registered, grows)?;
+        let log_ids = make_topics(&*log, &counts, grows).await?;
         let schema_registry = SchemaRegistry::ask(settings, &db, &connectors).await?;
         let mut tx = db.begin().await?;
         keys::compare(&mut tx, &keys, &settings.data).await?;
@@ -377,30 +423,65 @@ impl Hub {
     }
 }
 
+/// A connector and the partitions of its topic.
+type Counts<'a> = Vec<(&'a ConnectorId, Growth)>;
+
+/// How many partitions each connector's topic has: as many as when it was made, or as it was grown
+/// to since.
+///
+/// # Errors
+/// [`HubError::ManifestPartitions`] where the manifest's number is not one that it was grown from.
+fn partitions_of<'a>(
+    connectors: &'a Connectors,
+    registered: &HashMap<String, Growth>,
+    grows: Option<&ConnectorId>,
+) -> Result<Counts<'a>, HubError> {
+    let count = |manifest: &'a Manifest| {
+        let topic = topic_of(manifest.name());
+        let expected = manifest.partitions();
+        let new = Growth { partitions: expected, growing_to: None };
+        let found = registered.get(&topic).copied().unwrap_or(new);
+        let is_grown_from = found.partitions.is_multiple_of(expected.max(1));
+        if !is_grown_from && grows != Some(manifest.name()) {
+            let found = found.partitions;
+            return Err(HubError::ManifestPartitions { topic, expected, found });
+        }
+        Ok((manifest.name(), found))
+    };
+    connectors.iter().map(count).collect()
+}
+
 /// Makes the raw topic of every connector where it is missing; gives what the log knows each by.
 /// Brokers take their time: they are asked before the one writing transaction begins.
-async fn make_topics(log: &dyn Log, connectors: &Connectors) -> Result<Vec<String>, LogError> {
-    let mut log_ids = Vec::new();
-    for manifest in connectors.iter() {
-        let topic = topic_of(manifest.name());
-        log.ensure_topic(&topic, manifest.partitions()).await?;
-        log_ids.push(log.topic_id(&topic).await?);
+async fn make_topics(
+    log: &dyn Log,
+    counts: &Counts<'_>,
+    grows: Option<&ConnectorId>,
+) -> Result<Vec<(String, u32, String)>, LogError> {
+    let mut made = Vec::new();
+    for (connector, Growth { partitions, growing_to }) in counts {
+        let topic = topic_of(connector);
+        // While it grows, its log has the one number or the other.
+        if growing_to.is_none() && grows != Some(*connector) {
+            log.ensure_topic(&topic, *partitions).await?;
+        }
+        let id = log.topic_id(&topic).await?;
+        made.push((topic, *partitions, id));
     }
-    Ok(log_ids)
+    Ok(made)
 }
 
 /// Records manifests and policy as versions and registers their topics; gives the versions.
 async fn register(
     tx: &mut Tx,
     (connectors, policy): (&Connectors, &Policy),
-    log_ids: &[String],
+    topics: &[(String, u32, String)],
 ) -> Result<(u32, u32), StoreError> {
     let manifests = versions::record(tx, "manifests", &connectors.to_bytes()).await?;
     let rules = versions::record(tx, "policy", &policy.to_bytes()).await?;
-    for (manifest, log_id) in connectors.iter().zip(log_ids) {
-        let topic = topic_of(manifest.name());
-        register_topic(tx, &topic, manifest.name().as_str(), manifest.partitions()).await?;
-        note_log_id(tx, &topic, log_id).await?;
+    for (manifest, (topic, partitions, log_id)) in connectors.iter().zip(topics) {
+        register_topic(tx, topic, manifest.name().as_str(), *partitions).await?;
+        note_log_id(tx, topic, log_id).await?;
     }
     Ok((manifests, rules))
 }

@@ -14,8 +14,9 @@ use super::{Hub, HubError};
 use crate::apply::engine::{Engine, EngineError};
 use crate::apply::owner::{Owner, Step};
 use crate::domain::time::{Day, Moment};
+use crate::store::growth::{self, Growth};
 use crate::store::instances::{beat, holdings, leave, living};
-use crate::store::positions::{PartitionKey, topics};
+use crate::store::positions::PartitionKey;
 
 /// Owners that work at the same time: one more than the smallest machine has cores, since one
 /// waits for the disk.
@@ -150,11 +151,11 @@ impl Hub {
                 worked.push(run(round.clone(), owner).await);
             }
         }
-        for (key, partitions) in claims {
+        for key in claims {
             if self.owners.at_once > 1 {
-                running.spawn(claim_and_run(round.clone(), key, partitions));
+                running.spawn(claim_and_run(round.clone(), key));
             } else {
-                worked.push(claim_and_run(round.clone(), key, partitions).await);
+                worked.push(claim_and_run(round.clone(), key).await);
             }
         }
         while let Some(done) = running.join_next().await {
@@ -168,29 +169,37 @@ impl Hub {
                     messages += count;
                     self.owners.own.extend(owner);
                 }
-                Err(error) => failed = Some(error),
+                Err(error) => {
+                    if let Some(other) = failed.replace(error) {
+                        tracing::warn!("{other}");
+                    }
+                }
             }
         }
         failed.map_or(Ok(messages), Err)
     }
 
-    /// The partitions that this instance has not, with how many their topic has.
-    async fn missing(&self) -> Result<Vec<(PartitionKey, u32)>, HubError> {
+    /// The partitions that this instance has not.
+    async fn missing(&self) -> Result<Vec<PartitionKey>, HubError> {
         let mut tx = self.engine.db.snapshot().await?;
-        let topics = topics(&mut tx).await?;
+        let topics = growth::of_all(&mut tx).await?;
         tx.commit().await?;
-        let all = topics.iter().flat_map(|(topic, partitions)| {
-            let key = |partition| PartitionKey { topic: topic.clone(), partition };
-            (0..*partitions).map(move |partition| (key(partition), *partitions))
+        for (topic, growth) in &topics {
+            if let Some(to) = growth.growing_to {
+                return Err(HubError::Growing { topic: topic.clone(), to });
+            }
+        }
+        let all = topics.iter().flat_map(|(topic, Growth { partitions, .. })| {
+            (0..*partitions).map(|partition| PartitionKey { topic: topic.clone(), partition })
         });
         let is_own = |key: &PartitionKey| self.owners.own.iter().any(|own| own.key() == key);
-        Ok(all.filter(|(key, _)| !is_own(key)).collect())
+        Ok(all.filter(|key| !is_own(key)).collect())
     }
 
     /// Gives back what others should have, and says what to claim: what is free of the own share,
     /// and what the database says is this instance's though no owner here has it, since its memory
     /// was lost. What others have claimed, such as an operator's command, is lost.
-    async fn take_share(&mut self) -> Result<Vec<(PartitionKey, u32)>, HubError> {
+    async fn take_share(&mut self) -> Result<Vec<PartitionKey>, HubError> {
         self.share_due.send_replace(false);
         let Plan { release, mut claim } = next_moves(&self.engine).await?;
         self.owners.release(&release).await?;
@@ -203,7 +212,7 @@ impl Hub {
         self.owners.own.retain(|owner| epochs.get(owner.key()) == Some(&owner.epoch()));
         for one in held {
             if !self.owners.own.iter().any(|owner| *owner.key() == one.key) {
-                claim.push((one.key, one.partitions));
+                claim.push(one.key);
             }
         }
         Ok(claim)
@@ -266,15 +275,11 @@ pub(super) async fn beat_once(engine: &Engine, due: &watch::Sender<bool>) -> Res
     Ok(())
 }
 
-async fn claim(
-    engine: &Arc<Engine>,
-    key: PartitionKey,
-    partitions: u32,
-) -> Result<Owner, HubError> {
+async fn claim(engine: &Arc<Engine>, key: PartitionKey) -> Result<Owner, HubError> {
     let leased = HubError::Leased { topic: key.topic.clone(), partition: key.partition };
     let deadline = (engine.clock)().plus_ms(2 * engine.settings.lease_ms);
     loop {
-        match Owner::claim(Arc::clone(engine), key.clone(), partitions).await {
+        match Owner::claim(Arc::clone(engine), key.clone()).await {
             Ok(Some(owner)) => return Ok(owner),
             // A killed predecessor's lease runs out by itself.
             Ok(None) if (engine.clock)() > deadline => return Err(leased),
@@ -288,21 +293,18 @@ async fn claim(
 }
 
 /// Claims a partition and lets its owner work. Beside others, another may be faster.
-async fn claim_and_run(
-    round: Round,
-    key: PartitionKey,
-    partitions: u32,
-) -> Result<(Option<Owner>, u64), HubError> {
+async fn claim_and_run(round: Round, key: PartitionKey) -> Result<(Option<Owner>, u64), HubError> {
     let claimed = {
         // The semaphore is never closed, so a missing permit only means no limit.
         let _permit = round.loads.acquire().await;
-        if *round.stopped.borrow() {
+        // What is to be given to others is not loaded first.
+        if *round.stopped.borrow() || *round.due.borrow() {
             return Ok((None, 0));
         }
         if round.is_shared {
-            Owner::claim(Arc::clone(&round.engine), key, partitions).await?
+            Owner::claim(Arc::clone(&round.engine), key).await?
         } else {
-            Some(claim(&round.engine, key, partitions).await?)
+            Some(claim(&round.engine, key).await?)
         }
     };
     match claimed {
@@ -349,9 +351,9 @@ async fn run(round: Round, mut owner: Owner) -> Result<(Option<Owner>, u64), Hub
             }
             Step::Lost if round.is_shared => return Ok((None, messages)),
             Step::Lost => {
-                let (key, partitions) = (owner.key().clone(), owner.partitions());
+                let key = owner.key().clone();
                 drop(owner);
-                owner = claim(&round.engine, key, partitions).await?;
+                owner = claim(&round.engine, key).await?;
             }
         }
     }

@@ -1,17 +1,18 @@
 //! Recycling: an operator has held messages read and applied again after a fix of a manifest or a
 //! rule. An order event goes to its owner as a handoff; any other event is applied here.
 
+use crate::apply::engine::EngineError;
 use crate::apply::release::{normalized, release, settle, try_again};
 use crate::normalize::Normalized;
 use crate::orders::columns::{Columns, RawMessage};
 use crate::orders::segment::{SegmentHead, encode};
+use crate::store::growth;
 use crate::store::held::{self, Held};
 use crate::store::outcomes::{Sums, Tallies, Tally};
-use crate::store::positions::{PartitionKey, partitions_of};
+use crate::store::positions::PartitionKey;
 use crate::store::{Tx, segments};
 
 use super::{Hub, HubError};
-use crate::apply::engine::EngineError;
 use crate::log::partition_of;
 
 /// Reason of messages that crashed the hub, or that it could not make anything of by its own fault.
@@ -46,7 +47,7 @@ impl Hub {
         Ok(recycled)
     }
 
-    async fn recycle_one(&self, held: &Held, done: &mut Recycled) -> Result<(), EngineError> {
+    async fn recycle_one(&self, held: &Held, done: &mut Recycled) -> Result<(), HubError> {
         let mut tx = self.engine.db.begin().await?;
         let mut sums = Sums::default();
         match normalized(&self.engine, held) {
@@ -86,8 +87,13 @@ impl Hub {
         tx: &mut Tx,
         held: &Held,
         event: &crate::domain::event::OrderEvent,
-    ) -> Result<(), EngineError> {
-        let partitions = partitions_of(tx, &held.topic).await?;
+    ) -> Result<(), HubError> {
+        let found = growth::of_topic(tx, &held.topic).await?;
+        let partitions = found.map_or(1, |found| found.partitions);
+        if let Some(to) = found.and_then(|found| found.growing_to) {
+            let topic = held.topic.clone();
+            return Err(HubError::Growing { topic, to });
+        }
         let to = partition_of(event.order_id.as_str().as_bytes(), partitions);
         let mut rows = Columns::default();
         let raw = RawMessage {
@@ -100,7 +106,7 @@ impl Hub {
         };
         rows.push_raw(event, raw);
         let head = SegmentHead { manifest_version: self.engine.manifest_version, batch: 0 };
-        let bytes = encode(head, &rows)?;
+        let bytes = encode(head, &rows).map_err(EngineError::from)?;
         let from = PartitionKey { topic: held.topic.clone(), partition: held.partition };
         // The position of the message makes the key of its handoff, which no batch number can be.
         let number = (1 << 62) + held.offset;

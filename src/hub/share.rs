@@ -15,8 +15,8 @@ const LEASES_MAX: i64 = 20;
 pub(super) struct Plan {
     /// Own partitions that others should have.
     pub(super) release: Vec<PartitionKey>,
-    /// Free partitions to claim, each with the number of partitions of its topic.
-    pub(super) claim: Vec<(PartitionKey, u32)>,
+    /// Free partitions to claim.
+    pub(super) claim: Vec<PartitionKey>,
 }
 
 impl Plan {
@@ -60,7 +60,7 @@ pub(super) fn plan(
     let kept = if free.is_empty() { share } else { most };
     Plan {
         release: spread(&mine, mine.len().saturating_sub(kept)),
-        claim: claim.map(|free| (free.key.clone(), free.partitions)).collect(),
+        claim: claim.map(|free| free.key.clone()).collect(),
     }
 }
 
@@ -99,7 +99,7 @@ mod tests {
     fn check(owners: &str, names: &str, own: &str, release: &[u32], claim: &[u32]) {
         let plan = plan(&holdings(owners), &living(names), own, LEASE_MS);
         let released: Vec<u32> = plan.release.iter().map(|key| key.partition).collect();
-        let claimed: Vec<u32> = plan.claim.iter().map(|(key, _)| key.partition).collect();
+        let claimed: Vec<u32> = plan.claim.iter().map(|key| key.partition).collect();
         assert_eq!((released.as_slice(), claimed.as_slice()), (release, claim), "{owners} {own}");
     }
 
@@ -148,7 +148,7 @@ mod tests {
                     for holding in &mut now {
                         if plan.release.contains(&holding.key) {
                             holding.owner = None;
-                        } else if plan.claim.iter().any(|(key, _)| *key == holding.key) {
+                        } else if plan.claim.iter().any(|key| *key == holding.key) {
                             holding.owner = Some(own.clone());
                         }
                     }

@@ -405,3 +405,34 @@ async fn faults_lose_nothing_that_was_acknowledged() {
         assert!(taken < sure + u64::try_from(doubtful.len()).unwrap(), "seed {seed}: not all");
     }
 }
+
+#[tokio::test]
+async fn a_grown_topic_keeps_its_records_and_takes_new_ones_in_every_partition() {
+    for mut subject in subjects().await {
+        let (log, topic) = (subject.log(), subject.topic());
+        log.ensure_topic(topic, 2).await.unwrap();
+        log.append(new_append(topic, numbered(1, 0..5))).await.unwrap();
+        let before = log.topic_id(topic).await.unwrap();
+        let beyond = log.append(new_append(topic, numbered(3, 0..1))).await.unwrap_err();
+        assert!(matches!(beyond, LogError::PartitionCount { .. }), "{beyond}");
+        log.grow_topic(topic, 4).await.unwrap();
+        // Once more, as a command does that goes on; and fewer are no growth.
+        log.grow_topic(topic, 4).await.unwrap();
+        log.grow_topic(topic, 2).await.unwrap();
+        log.append(new_append(topic, numbered(3, 0..3))).await.unwrap();
+        log.append(new_append(topic, numbered(1, 5..6))).await.unwrap();
+        subject.restart().await;
+        let (log, topic) = (subject.log(), subject.topic());
+        log.ensure_topic(topic, 4).await.unwrap();
+        let other = log.ensure_topic(topic, 2).await.unwrap_err();
+        assert!(matches!(other, LogError::PartitionCount { found: 4, .. }), "{other}");
+        assert_eq!(log.topic_id(topic).await.unwrap(), before);
+        let next: Vec<u64> =
+            log.extents(topic).await.unwrap().iter().map(|extent| extent.next).collect();
+        assert_eq!(next, [0, 6, 0, 3]);
+        assert_eq!(read_all((log, topic), 1, 0, 1 << 20).await.len(), 6);
+        assert_eq!(read_all((log, topic), 3, 0, 1 << 20).await.len(), 3);
+        let missing = log.grow_topic("raw.nobody", 4).await.unwrap_err();
+        assert!(matches!(missing, LogError::TopicUnknown { .. }), "{missing}");
+    }
+}

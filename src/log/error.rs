@@ -17,7 +17,10 @@ pub enum LogError {
         topic: String,
     },
     /// The topic exists with another number of partitions.
-    #[error("topic {topic}: expected {expected} partitions, found {found}")]
+    #[error(
+        "topic {topic}: expected {expected} partitions, found {found}; it gets more by \
+         `zhibao topic grow` alone"
+    )]
     PartitionCount {
         /// The topic.
         topic: String,

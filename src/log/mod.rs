@@ -135,6 +135,14 @@ pub trait Log: Send + Sync {
         partitions: u32,
     ) -> BoxFuture<'a, Result<(), LogError>>;
 
+    /// Gives the topic this number of partitions where it has fewer. Those that it has keep their
+    /// records and positions.
+    fn grow_topic<'a>(
+        &'a self,
+        topic: &'a str,
+        partitions: u32,
+    ) -> BoxFuture<'a, Result<(), LogError>>;
+
     /// Appends all records and stores the mark. The mark's `records` must be what the source had
     /// before plus the records of this call ([`LogError::MarkMoved`]). After an error some of the
     /// records may be in, without the mark: appending again makes duplicates of them, which apply

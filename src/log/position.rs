@@ -7,9 +7,15 @@
 #[cfg(test)]
 mod tests;
 
+use std::time::Duration;
+
 use sha2::{Digest, Sha256};
 
 use super::{Batch, BatchRecord, Extent, Log, LogError};
+
+/// How long a broker may need to hear that a topic has grown: so many looks, so far apart.
+const HEARD_TRIES: u32 = 20;
+const HEARD_PAUSE: Duration = Duration::from_millis(500);
 
 /// What to do about a log that is another one; the end of every message.
 const DO_WHAT: &str = "bring back the log that this position was counted in, or feed the messages \
@@ -121,7 +127,16 @@ pub async fn check_position(
     if let Some(expected) = position.topic_id.clone().filter(|expected| *expected != found) {
         return Err(PositionLost::OtherTopic { topic: topic.to_owned(), expected, found }.into());
     }
-    let extents = log.extents(topic).await?;
+    let mut extents = log.extents(topic).await?;
+    for _ in 0..HEARD_TRIES {
+        // A topic of the same id never shrinks: whoever was asked has not heard of its growth yet.
+        let has_grown = u32::try_from(extents.len()).is_ok_and(|count| count < position.partitions);
+        if position.topic_id.is_none() || !has_grown {
+            break;
+        }
+        tokio::time::sleep(HEARD_PAUSE).await;
+        extents = log.extents(topic).await?;
+    }
     let count = u32::try_from(extents.len()).unwrap_or(u32::MAX);
     let extent = extents.into_iter().find(|extent| extent.partition == partition);
     let Some(extent) = extent.filter(|_| count >= position.partitions) else {

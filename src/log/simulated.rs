@@ -343,6 +343,14 @@ impl Stored {
     }
 }
 
+impl SimulatedLog {
+    /// How many partitions a topic has, as a producer learns it.
+    pub fn partition_count(&self, topic: &str) -> u32 {
+        let count = self.stored().topics.get(topic).map_or(0, Vec::len);
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+}
+
 impl Log for SimulatedLog {
     fn ensure_topic<'a>(
         &'a self,
@@ -363,6 +371,21 @@ impl Log for SimulatedLog {
             Err(LogError::PartitionCount { topic: topic.to_owned(), expected: partitions, found })
         };
         Box::pin(std::future::ready(result))
+    }
+
+    fn grow_topic<'a>(
+        &'a self,
+        topic: &'a str,
+        partitions: u32,
+    ) -> BoxFuture<'a, Result<(), LogError>> {
+        let wanted = usize::try_from(partitions).unwrap_or(usize::MAX);
+        let grown = self.look("growing a topic").and_then(|mut stored| {
+            let has = stored.partitions(topic)?.len();
+            let all = stored.topics.entry(topic.to_owned()).or_default();
+            all.resize_with(wanted.max(has), Partition::default);
+            Ok(())
+        });
+        Box::pin(std::future::ready(grown))
     }
 
     fn append(&self, append: Append) -> BoxFuture<'_, Result<Vec<Appended>, LogError>> {

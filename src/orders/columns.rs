@@ -195,10 +195,16 @@ impl Columns {
         self.event(row, platform, None)
     }
 
-    /// Whether a row has this order number.
+    /// Kinds, as bits, and riders of the rows that have this order number.
     #[must_use]
-    pub fn has_id(&self, id: &OrderId) -> bool {
-        (0..self.rows).any(|row| self.ids.get(row) == Some(id.as_str()))
+    pub fn kinds_of(&self, id: &OrderId) -> Vec<(u8, Option<WorkerToken>)> {
+        let rows = (0..self.rows).filter(|row| self.ids.get(*row) == Some(id.as_str()));
+        let worker = |row: usize| self.workers.get(row).filter(|worker| **worker != ABSENT);
+        let known = |row| {
+            let worker = worker(row).map(|worker| WorkerToken(worker.cast_unsigned()));
+            (self.kind_bits(row), worker)
+        };
+        rows.map(known).collect()
     }
 
     /// The same rows, ascending by ordinal; rows of one ordinal keep their order.

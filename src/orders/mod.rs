@@ -25,6 +25,7 @@ pub mod resolve;
 pub mod seal;
 pub mod segment;
 pub mod shard;
+pub mod split;
 #[cfg(test)]
 mod tests;
 pub mod whole;

@@ -25,7 +25,7 @@ const CHUNK_ROWS: usize = 8192;
 pub struct OpenDay {
     pub(super) base: Columns,
     /// Deltas that do not fold: rows by ordinal.
-    amending: BTreeMap<u32, Columns>,
+    pub(super) amending: BTreeMap<u32, Columns>,
 }
 
 /// A sealed day, ready to be written.

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use super::ServeError;
 use crate::domain::money::Fen;
 use crate::store::crashes::{self, Crash};
+use crate::store::growth;
 use crate::store::ledger::{Balance, Turnover};
 use crate::store::outcomes::Tally;
 use crate::store::pauses::{self, Pause};
@@ -59,6 +60,8 @@ pub struct Status {
     pub unpublished_others: Vec<(String, u64)>,
     /// Connectors that wait for an operator.
     pub pauses: Vec<Pause>,
+    /// Topics that are being grown, and to how many partitions.
+    pub growing: Vec<(String, u32)>,
     /// Crashes of the applying side whose record is still looked for.
     pub crashes: Vec<(PartitionKey, Crash)>,
 }
@@ -115,8 +118,14 @@ pub async fn status(tx: &mut Tx) -> Result<Status, ServeError> {
         unpublished_orders: publish::behind(tx).await?,
         unpublished_others: publish_outbox::waiting(tx).await?,
         pauses: pauses::all(tx).await?,
+        growing: growing(tx).await?,
         crashes: crashes::all(tx).await?,
     })
+}
+
+async fn growing(tx: &mut Tx) -> Result<Vec<(String, u32)>, ServeError> {
+    let topics = growth::of_all(tx).await?.into_iter();
+    Ok(topics.filter_map(|(topic, growth)| Some((topic, growth.growing_to?))).collect())
 }
 
 fn totals(turnovers: &[Turnover]) -> Result<Vec<BookTotal>, ServeError> {

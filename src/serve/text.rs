@@ -136,7 +136,13 @@ fn alarm_rows(status: &Status) -> Vec<Vec<String>> {
         let told = format!("crashed {} times: {}", crash.crashes, crash.detail);
         vec![place, "CRASHED".to_owned(), told, "the record is looked for; report it".to_owned()]
     });
-    paused.chain(crashed).collect()
+    let growing = status.growing.iter().map(|(topic, to)| {
+        let connector = topic.strip_prefix("raw.").unwrap_or(topic);
+        let told = format!("to {to} partitions; nothing of it is applied meanwhile");
+        let next = format!("unless the command runs: zhibao topic grow {connector} {to}");
+        vec![connector.to_owned(), "GROWING".to_owned(), told, next]
+    });
+    paused.chain(growing).chain(crashed).collect()
 }
 
 fn section(text: &mut String, title: &str, rows: &[Vec<String>]) {

@@ -97,7 +97,7 @@ pub async fn living(tx: &mut Tx, process_now: Moment) -> Result<BTreeSet<String>
     rows.iter().map(|row| Ok(row.try_get("owner")?)).collect()
 }
 
-/// Every partition and who has it, by topic and partition.
+/// Every partition and who has it, by topic and partition; none of a topic that is being grown.
 ///
 /// # Errors
 /// [`StoreError`] where the engine refuses or a row is damaged.
@@ -106,7 +106,8 @@ pub async fn holdings(tx: &mut Tx, process_now: Moment) -> Result<Vec<Holding>, 
     let rows = sqlx::query(AssertSqlSafe(format!(
         "select p.topic, p.partition, t.partitions, p.owner, p.epoch, \
          cast({now} - p.lease_until as bigint) as over_ms \
-         from position p join topic t on t.topic = p.topic order by p.topic, p.partition"
+         from position p join topic t on t.topic = p.topic \
+         where p.growing_to = 0 order by p.topic, p.partition"
     )))
     .bind(process_now.ms())
     .fetch_all(&mut **tx)

@@ -13,6 +13,7 @@ mod column;
 pub mod counts;
 pub mod crashes;
 pub mod engine;
+pub mod growth;
 pub mod held;
 pub mod instances;
 pub mod intake_marks;

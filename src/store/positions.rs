@@ -113,7 +113,8 @@ pub struct Lease<'a> {
 }
 
 /// Takes the partition where it is free, the owner's own, or its lease has run out by the
-/// database's clock; commits a new epoch. `None` where another owner's lease holds.
+/// database's clock; commits a new epoch. `None` where another owner's lease holds, or where the
+/// topic is being grown to another number of partitions than `growing_to` (0: to none).
 ///
 /// # Errors
 /// [`StoreError`] where the engine refuses or the row is damaged.
@@ -121,12 +122,13 @@ pub async fn claim(
     tx: &mut Tx,
     key: &PartitionKey,
     lease: Lease<'_>,
+    growing_to: u32,
 ) -> Result<Option<Claim>, StoreError> {
     let now = Engine::of(tx).now_sql("$1");
     let row = sqlx::query(AssertSqlSafe(format!(
         "update position set owner = $2, epoch = epoch + 1, lease_until = {now} + $3 \
          where topic = $4 and partition = $5 \
-           and (owner is null or owner = $2 or lease_until <= {now}) \
+           and (owner is null or owner = $2 or lease_until <= {now}) and growing_to = $6 \
          returning epoch, batch, next_offset, received_at, chain_head, last_digest"
     )))
     .bind(lease.process_now.ms())
@@ -134,6 +136,7 @@ pub async fn claim(
     .bind(lease.lease_ms)
     .bind(&key.topic)
     .bind(i64::from(key.partition))
+    .bind(i64::from(growing_to))
     .fetch_optional(&mut **tx)
     .await?;
     let Some(row) = row else { return Ok(None) };
@@ -288,7 +291,8 @@ pub async fn progress(tx: &mut Tx, topic: &str) -> Result<Vec<(u32, u64, Moment)
 }
 
 /// Up to which position each partition's messages are needed no more: they are applied, and no day
-/// that is still open may have to look its orders' messages up again when it is sealed. The one
+/// that is still open may have to look its orders' messages up again when it is sealed, also of a
+/// partition that came from this one. The one
 /// place that says so: whoever else comes to need the log (a cursor of publishing, for one) lowers
 /// the bound here.
 ///
@@ -296,15 +300,24 @@ pub async fn progress(tx: &mut Tx, topic: &str) -> Result<Vec<(u32, u64, Moment)
 /// [`StoreError::Sql`] where the engine refuses.
 pub async fn done_with(tx: &mut Tx) -> Result<Vec<(PartitionKey, u64)>, StoreError> {
     let rows = sqlx::query(
-        "select p.topic, p.partition, p.next_offset, \
-         (select b.first_offset from batch b \
-          where b.topic = p.topic and b.partition = p.partition and b.batch <= \
-           (select min(s.batch) from order_day d \
-            join segment s on s.topic = d.topic and s.partition = d.partition \
-              and s.day = d.day and s.kind = 'base' \
-            where d.topic = p.topic and d.partition = p.partition and d.state = 'open') \
-          order by b.batch desc limit 1) as needed \
-         from position p order by p.topic, p.partition",
+        "select q.topic, q.partition, q.next_offset, case when q.open_from is not null then \
+           coalesce((select b.first_offset from batch b \
+             where b.topic = q.topic and b.partition = q.partition and b.batch <= q.open_from \
+             order by b.batch desc limit 1), 0) end as needed \
+         from (select p.topic, p.partition, p.next_offset, \
+             (select min(first.batch) from ( \
+               select s.batch from order_day d \
+               join segment s on s.topic = d.topic and s.partition = d.partition \
+                 and s.day = d.day and s.kind = 'base' \
+               where d.topic = p.topic and d.partition = p.partition and d.state = 'open' \
+               union all \
+               select s.batch from growth g \
+               join order_day d on d.topic = g.topic and d.partition = g.partition \
+               join segment s on s.topic = d.topic and s.partition = d.partition \
+                 and s.day = d.day and s.kind = 'base' and s.batch <= g.batch_until \
+               where g.topic = p.topic and g.ancestor = p.partition and d.state = 'open' \
+              ) as first) as open_from \
+           from position p where p.growing_to = 0) as q order by q.topic, q.partition",
     )
     .fetch_all(&mut **tx)
     .await?;

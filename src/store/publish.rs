@@ -5,7 +5,7 @@ use sqlx::Row;
 
 use super::positions::PartitionKey;
 use super::segments::SegmentKind;
-use super::{StoreError, Tx, int, uint};
+use super::{StoreError, Tx, column, int, uint};
 use crate::domain::time::{Day, Moment};
 
 /// A segment with rows to publish, without its bytes.
@@ -23,6 +23,8 @@ pub struct Waiting {
     pub batch_last: u64,
     /// Number of rows.
     pub rows: u64,
+    /// Partition whose batch its first one was: another one where this one came from it.
+    pub partition: u32,
     /// First position of its first batch.
     pub first_offset: u64,
     /// Append time of its first batch.
@@ -72,7 +74,8 @@ pub async fn advance(tx: &mut Tx, key: &PartitionKey, batch: u64) -> Result<(), 
 }
 
 /// Segments of a partition with rows beyond the cursor: base and delta of days that are not
-/// sealed, in order of their last batch, and everything that sealing left unpublished.
+/// sealed, in order of their last batch, and everything that sealing left unpublished. A segment
+/// of a batch of the partition that this one came from has that batch's place and time.
 ///
 /// # Errors
 /// [`StoreError`] where the engine refuses.
@@ -83,16 +86,23 @@ pub async fn waiting(
 ) -> Result<Vec<Waiting>, StoreError> {
     let rows = sqlx::query(
         "select s.day, s.kind, s.first_ordinal, s.batch, s.batch_last, s.rows, \
+         coalesce(s.ancestor, s.partition) as source, \
          coalesce((select b.first_offset from batch b where b.topic = s.topic \
-           and b.partition = s.partition and b.batch <= s.batch \
+           and b.partition = coalesce(s.ancestor, s.partition) and b.batch <= s.batch \
            order by b.batch desc limit 1), 0) as first_offset, \
          coalesce((select b.received_at from batch b where b.topic = s.topic \
-           and b.partition = s.partition and b.batch <= s.batch \
+           and b.partition = coalesce(s.ancestor, s.partition) and b.batch <= s.batch \
            order by b.batch desc limit 1), 0) as received_at \
-         from segment s left join order_day d \
+         from (select t.topic, t.partition, t.day, t.kind, t.first_ordinal, t.batch, \
+             t.batch_last, t.rows, \
+             (select g.ancestor from growth g where g.topic = t.topic \
+              and g.partition = t.partition and g.batch_until >= t.batch \
+              order by g.batch_until limit 1) as ancestor \
+           from segment t where t.topic = $1 and t.partition = $2 \
+             and t.kind in ('unpublished', 'base', 'delta')) s \
+         left join order_day d \
            on d.topic = s.topic and d.partition = s.partition and d.day = s.day \
-         where s.topic = $1 and s.partition = $2 and (s.kind = 'unpublished' \
-           or (s.kind in ('base', 'delta') and s.batch_last > $3 and d.state <> 'sealed')) \
+         where s.kind = 'unpublished' or (s.batch_last > $3 and d.state <> 'sealed') \
          order by s.batch_last, s.day, s.kind, s.first_ordinal, s.batch",
     )
     .bind(&key.topic)
@@ -115,6 +125,7 @@ pub async fn waiting(
             batch: uint(row.try_get("batch")?),
             batch_last: uint(row.try_get("batch_last")?),
             rows: uint(row.try_get("rows")?),
+            partition: column::number(&row, "source", "segment.partition")?,
             first_offset: uint(row.try_get("first_offset")?),
             received_at: Moment::from_ms(row.try_get("received_at")?),
         });
@@ -158,7 +169,9 @@ pub async fn behind(tx: &mut Tx) -> Result<Vec<Behind>, StoreError> {
     let rows = sqlx::query(
         "select s.topic, cast(sum(s.rows) as bigint) as events, \
          min((select b.received_at from batch b where b.topic = s.topic \
-           and b.partition = s.partition and b.batch <= s.batch \
+           and b.partition = coalesce((select g.ancestor from growth g where g.topic = s.topic \
+             and g.partition = s.partition and g.batch_until >= s.batch \
+             order by g.batch_until limit 1), s.partition) and b.batch <= s.batch \
            order by b.batch desc limit 1)) as since \
          from segment s left join order_day d \
            on d.topic = s.topic and d.partition = s.partition and d.day = s.day \

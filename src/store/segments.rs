@@ -392,10 +392,32 @@ pub async fn waiting_handoff(
     .bind(i64::from(key.partition))
     .fetch_optional(&mut **tx)
     .await?;
-    let Some(row) = row else { return Ok(None) };
+    row.map(|row| handoff(&row)).transpose()
+}
+
+/// All waiting handoffs of a partition: from partition, batch, bytes.
+///
+/// # Errors
+/// [`StoreError::Sql`] where the engine refuses.
+pub async fn all_handoffs(
+    tx: &mut Tx,
+    key: &PartitionKey,
+) -> Result<Vec<(u32, u64, Vec<u8>)>, StoreError> {
+    let rows = sqlx::query(
+        "select from_partition, batch, bytes from handoff \
+         where topic = $1 and to_partition = $2 order by from_partition, batch",
+    )
+    .bind(&key.topic)
+    .bind(i64::from(key.partition))
+    .fetch_all(&mut **tx)
+    .await?;
+    rows.iter().map(handoff).collect()
+}
+
+fn handoff(row: &sqlx::any::AnyRow) -> Result<(u32, u64, Vec<u8>), StoreError> {
     let from: i64 = row.try_get("from_partition")?;
     let from = u32::try_from(from).unwrap_or(u32::MAX);
-    Ok(Some((from, uint(row.try_get("batch")?), row.try_get("bytes")?)))
+    Ok((from, uint(row.try_get("batch")?), row.try_get("bytes")?))
 }
 
 /// How many bytes wait for a partition.

@@ -22,7 +22,7 @@ const MESSAGES: i64 = 20;
 
 /// A client as `tests/clients/install` has put it.
 #[derive(Clone, Copy)]
-enum Client {
+pub(crate) enum Client {
     Python,
     Node,
     Java,
@@ -85,13 +85,28 @@ impl Client {
         command.output().unwrap()
     }
 
+    /// Sends the messages that a settings file names, or the test fails with what the client said.
+    pub(crate) fn feed(self, settings: &Path) {
+        let script = match self {
+            Self::Python => "python/feed.py",
+            Self::Node => "node/feed.js",
+            Self::Java => panic!("expected a client with a script that feeds, found Java"),
+        };
+        let mut command = self.program();
+        command.arg(repository().join("tests/clients").join(script)).arg(settings);
+        assert_sent(&command.output().unwrap());
+    }
+
     /// Sends everything, or the test fails with what the client said.
     fn send(self, told: &Told<'_>) {
-        let Output { status, stdout, stderr } = self.run(told);
-        let (out, err) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
-        assert!(status.success(), "{out}{err}");
-        assert!(out.trim_end().ends_with(" sent"), "{out}{err}");
+        assert_sent(&self.run(told));
     }
+}
+
+fn assert_sent(Output { status, stdout, stderr }: &Output) {
+    let (out, err) = (String::from_utf8_lossy(stdout), String::from_utf8_lossy(stderr));
+    assert!(status.success(), "{out}{err}");
+    assert!(out.trim_end().ends_with(" sent"), "{out}{err}");
 }
 
 /// Waits until the hub has read so many messages, and none of them is between two owners.

@@ -94,15 +94,9 @@ impl Hub {
     }
 
     /// A hub on a Kafka and a PostgreSQL that are its own, so that its topics need no end.
-    pub(crate) fn on_servers(data: PathBuf, kafka: &str, database: String) -> Self {
+    pub(crate) fn on_servers(data: PathBuf, rules: PathBuf, kafka: &str, database: String) -> Self {
         let log = vec!["--log".to_owned(), kafka.to_owned()];
-        Self {
-            data,
-            rules: repository().to_owned(),
-            log,
-            topic_prefix: String::new(),
-            database: Some(database),
-        }
+        Self { data, rules, log, topic_prefix: String::new(), database: Some(database) }
     }
 
     /// What the names of its topics begin with.

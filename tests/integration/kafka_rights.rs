@@ -129,6 +129,7 @@ fn the_hub_does_its_whole_work_with_what_is_printed_for_it() {
     for arguments in [
         &["replay", text(&generated)][..],
         &["process"],
+        &["topic", "grow", "meituan", "16"],
         &["seal", "--until", "2026-07-31"],
         &["publish"],
         &["status"],

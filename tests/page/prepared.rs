@@ -176,7 +176,7 @@ async fn messages(tx: &mut Tx) {
     positions::register_topic(tx, "raw.meituan", "meituan", 1).await.unwrap();
     let key = PartitionKey { topic: "raw.meituan".to_owned(), partition: 0 };
     let lease = positions::Lease { owner: "test", lease_ms: 0, process_now: end() };
-    let claim = positions::claim(tx, &key, lease).await.unwrap().unwrap();
+    let claim = positions::claim(tx, &key, lease, 0).await.unwrap().unwrap();
     let after = positions::Claim { next_offset: 7_200_200, received_at: end(), ..claim };
     positions::advance(tx, &key, &after).await.unwrap();
 }

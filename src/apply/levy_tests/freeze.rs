@@ -6,6 +6,7 @@ crate::store::scratch::on_each_engine!(
     a_frozen_figure_is_issued_once_and_adjusted_by_differences,
     a_back_dated_rate_is_booked_in_the_period_it_belongs_to,
     a_day_without_a_statement_blocks_its_line_until_it_is_accepted,
+    a_month_of_revisions_out_of_order_freezes_at_the_highest_of_each_day,
     a_correction_across_the_cut_leaves_the_frozen_figure_alone,
     a_stream_beside_a_statement_basis_is_not_assessed,
     a_period_without_orders_is_issued_at_zero_and_posts_nothing,
@@ -132,6 +133,29 @@ async fn a_day_without_a_statement_blocks_its_line_until_it_is_accepted() {
     let adjusted = hub.adjust(&vans(), at.plus_ms(5)).await.unwrap();
     assert_eq!(adjusted.figure.amount.get(), 5_994);
     assert_eq!(adjusted.posting.unwrap().amount.get(), 54);
+}
+
+/// A month of a platform that sends only totals: three revisions of each day, each day in another
+/// order, the days from the last to the first.
+async fn a_month_of_revisions_out_of_order_freezes_at_the_highest_of_each_day() {
+    let hub = Fixture::new().await;
+    let at = july(31).plus(2).start();
+    for number in (1..=31).rev() {
+        let orders =
+            [[1, 2, 3], [3, 1, 2], [2, 3, 1], [3, 2, 1]][usize::try_from(number % 4).unwrap()];
+        for revision in orders {
+            // The third says 100 and the number of the day, and 7 in another county.
+            let stated = match revision {
+                3 => totals(july(number), 3, &[(150_102, 100 + u64::from(number)), (150_302, 7)]),
+                other => totals(july(number), other, &[(150_103, 1_000 * u64::from(other))]),
+            };
+            hub.state(&stated, at.plus_ms(-1)).await;
+        }
+    }
+    assert!(hub.freeze(at).await.frozen.contains(&vans()));
+    // 31 × 100 + (1 + … + 31 = 496) + 31 × 7 = 3,813 orders; × 0.18 = 686.34.
+    let issued = hub.issue(&vans()).await.unwrap();
+    assert_eq!((issued.figure.orders, issued.figure.amount.get()), (3_813, 68_634));
 }
 
 async fn a_correction_across_the_cut_leaves_the_frozen_figure_alone() {

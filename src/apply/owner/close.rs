@@ -36,30 +36,34 @@ impl Owner {
         if let Some(day) = due {
             return self.seal_day(day, false).await;
         }
-        let sealed = self.seal_days_of_others().await?;
+        let sealed = self.seal_days_of_others(self.last_closed_day(), false).await?;
         if sealed != Step::Idle {
             return Ok(sealed);
         }
         self.leave_early(self.last_closed_day()).await
     }
 
-    /// Seals a closed day of which only other partitions of the topic have orders, if any. One of
-    /// them may have sealed it while this partition could still have got an order of it; what is
-    /// told of the whole day has waited for this since.
-    async fn seal_days_of_others(&mut self) -> Result<Step, EngineError> {
-        let last = self.last_closed_day();
-        if self.others_sealed_until >= Some(last) {
+    /// Seals the days up to `last` of which only other partitions of the topic have orders. One of
+    /// them may have sealed such a day while this partition could still have got an order of it;
+    /// what is told of the whole day has waited for this since.
+    pub(super) async fn seal_days_of_others(
+        &mut self,
+        last: Day,
+        is_command: bool,
+    ) -> Result<Step, EngineError> {
+        if self.others_sealed_until >= Some(last) && !is_command {
             return Ok(Step::Idle);
         }
         let mut tx = self.engine.db.snapshot().await?;
         let days = order_days::of_others(&mut tx, &self.key, last).await?;
         tx.commit().await?;
         for day in days {
-            if self.seal_day(day, false).await? == Step::Lost {
+            if self.seal_day(day, is_command).await? == Step::Lost {
                 return Ok(Step::Lost);
             }
         }
-        self.others_sealed_until = Some(last);
+        // Of a day that only a command has closed, others may still get orders.
+        self.others_sealed_until = Some(last.min(self.last_closed_day()));
         Ok(Step::Idle)
     }
 

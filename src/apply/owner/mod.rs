@@ -7,6 +7,7 @@ mod batch;
 mod close;
 mod decode;
 mod flood;
+mod grow;
 mod handoff;
 mod held;
 mod lag;
@@ -34,7 +35,9 @@ use crate::orders::shard::{Phase, Shard, ShardSettings};
 use crate::store::crashes::{self, Crash};
 use crate::store::levy;
 use crate::store::pauses;
-use crate::store::positions::{Claim, PartitionKey, claim, log_id, release, stands, swap};
+use crate::store::positions::{
+    Claim, PartitionKey, claim, log_id, partitions_of, release, stands, swap,
+};
 use crate::store::{StoreError, Tx};
 
 use self::held::HeldOrders;
@@ -93,16 +96,30 @@ impl Owner {
     pub async fn claim(
         engine: Arc<Engine>,
         key: PartitionKey,
-        partitions: u32,
+    ) -> Result<Option<Self>, EngineError> {
+        let claimed = Self::claim_for(engine, key, 0).await?;
+        let Some(mut owner) = claimed else { return Ok(None) };
+        if let Some(settings) = owner.shard_settings() {
+            owner.load(settings).await?;
+        }
+        Ok(Some(owner))
+    }
+
+    /// Claims the partition of a topic that is being grown to so many (0: to none), and holds its
+    /// position against the log.
+    async fn claim_for(
+        engine: Arc<Engine>,
+        key: PartitionKey,
+        growing_to: u32,
     ) -> Result<Option<Self>, EngineError> {
         let no_connector = || EngineError::NoConnector { topic: key.topic.clone() };
         let connector = connector_of(&key).ok_or_else(no_connector)?;
         let manifest = engine.connectors.get(&connector).ok_or_else(no_connector)?;
         let platform = manifest.platform().cloned();
-        let resolution_ms = manifest.feeds().iter().filter(|feed| feed.makes_orders());
-        let resolution_ms = resolution_ms.map(|feed| feed.resolution_ms()).max().unwrap_or(1);
         let mut tx = engine.db.begin().await?;
-        let claimed = claim(&mut tx, &key, engine.lease()).await?;
+        let claimed = claim(&mut tx, &key, engine.lease(), growing_to).await?;
+        // As it is under the claim: before, the topic may have grown.
+        let partitions = partitions_of(&mut tx, &key.topic).await?;
         let topic_id = log_id(&mut tx, &key.topic).await?;
         let crash = crashes::last(&mut tx, &key).await?;
         let known = pauses::known(&mut tx, &connector).await?;
@@ -116,12 +133,12 @@ impl Owner {
         };
         check_position(&*engine.log, (&key.topic, key.partition), &position).await?;
         let retention_ms = engine.log.retention_ms(&key.topic).await?;
-        let mut owner = Self {
+        Ok(Some(Self {
             late_run_at: claimed.received_at,
             engine,
             key,
             connector,
-            platform: platform.clone(),
+            platform,
             partitions,
             claim: claimed,
             shard: None,
@@ -135,33 +152,30 @@ impl Owner {
             crash,
             flood: flood::Flood::new(known),
             found_paused: false,
-        };
-        if let Some(platform) = platform {
-            let windows = *owner.engine.policy.windows();
-            let settings = ShardSettings {
-                topic: owner.key.topic.as_str().into(),
-                partition: owner.key.partition,
-                partitions,
-                platform,
-                fingerprints: Fingerprints::new(owner.engine.fingerprint_key, resolution_ms),
-                seal_after_ms: windows.seal_after_ms,
-                reassign_window_ms: windows.reassign_window_ms,
-            };
-            owner.load(settings).await?;
-        }
-        Ok(Some(owner))
+        }))
+    }
+
+    /// Fixed facts of the partition's memory; `None` where no orders are in it.
+    fn shard_settings(&self) -> Option<ShardSettings> {
+        let feeds = self.engine.connectors.get(&self.connector)?.feeds();
+        let of_orders = feeds.iter().filter(|feed| feed.makes_orders());
+        let resolution_ms = of_orders.map(|feed| feed.resolution_ms()).max().unwrap_or(1);
+        let windows = self.engine.policy.windows();
+        Some(ShardSettings {
+            topic: self.key.topic.as_str().into(),
+            partition: self.key.partition,
+            partitions: self.partitions,
+            platform: self.platform.clone()?,
+            fingerprints: Fingerprints::new(self.engine.fingerprint_key, resolution_ms),
+            seal_after_ms: windows.seal_after_ms,
+            reassign_window_ms: windows.reassign_window_ms,
+        })
     }
 
     /// The partition.
     #[must_use]
     pub const fn key(&self) -> &PartitionKey {
         &self.key
-    }
-
-    /// How many partitions its topic has.
-    #[must_use]
-    pub const fn partitions(&self) -> u32 {
-        self.partitions
     }
 
     /// The epoch that it claimed.
@@ -247,6 +261,10 @@ impl Owner {
             if self.seal_day(open, true).await? == Step::Lost {
                 return Ok(Step::Lost);
             }
+        }
+        // Of a partition that gets no messages, nobody else would ever say that it closed the day.
+        if self.seal_days_of_others(day.max(self.last_closed_day()), true).await? == Step::Lost {
+            return Ok(Step::Lost);
         }
         self.early_left_until = None;
         if self.leave_early(day).await? == Step::Lost {

@@ -17,7 +17,9 @@ use crate::orders::columns::{Columns, RawMessage};
 use crate::orders::effects::Fate;
 use crate::orders::fates::decode_fates;
 use crate::orders::order::Order;
+use crate::store::growth;
 use crate::store::outcomes::{batches_over, first_offset};
+use crate::store::positions::PartitionKey;
 use crate::store::segments::StoredSegment;
 
 use super::Owner;
@@ -58,58 +60,78 @@ impl Owner {
             return Ok(into);
         }
         let first_batch = read.iter().map(|segment| segment.batch).min().unwrap_or(0);
-        let next_offset = self.claim.next_offset;
         let mut tx = self.engine.db.snapshot().await?;
-        let first = first_offset(&mut tx, &self.key, first_batch).await?;
-        let batches = batches_over(&mut tx, &self.key, first, next_offset).await?;
+        let from = growth::ancestors(&mut tx, &self.key, first_batch).await?;
         tx.commit().await?;
-        let applied = ranges_of(Fate::Applied, &batches)?;
-        let extents = self.engine.log.extents(&self.key.topic).await?;
-        let kept = extents.iter().find(|extent| extent.partition == self.key.partition);
-        let mut from = first.max(kept.map_or(0, |extent| extent.first));
-        while from < next_offset {
-            let bytes_max = self.engine.settings.batch_bytes_max;
-            let batch = self.engine.log.read(&self.key.topic, self.key.partition, from, bytes_max);
-            let batch = batch.await?;
-            let Some(last) = batch.records.last() else { break };
-            from = last.offset + 1;
-            let batch = Arc::new(batch);
-            let decoded = self.decode(Arc::clone(&batch)).await?;
-            self.keep_applied(&batch, decoded, &applied, &mut into);
+        let ancestors = from.iter().map(|ancestor| (ancestor.partition, ancestor.next_offset));
+        for (partition, until) in ancestors.chain([(self.key.partition, self.claim.next_offset)]) {
+            self.read_applied_of(partition, (first_batch, until), &mut into).await?;
         }
         Ok(into)
     }
 
-    fn keep_applied(
+    /// Reads what one partition applied from a batch on, up to a position.
+    async fn read_applied_of(
         &self,
-        batch: &Batch,
-        decoded: Decoded,
-        applied: &[Range<u64>],
+        partition: u32,
+        (first_batch, until): (u64, u64),
         into: &mut HashMap<OrderId, Applied>,
-    ) {
-        for item in decoded.orders {
-            let Some(messages) = into.get_mut(&item.event.order_id) else { continue };
-            let raw = raw_of(batch, self.key.partition, item.index);
-            let raw = raw.filter(|raw| is_among(raw.offset, applied));
-            messages.extend(raw.map(|raw| (item.event, raw)));
+    ) -> Result<(), EngineError> {
+        let key = PartitionKey { topic: self.key.topic.clone(), partition };
+        let mut tx = self.engine.db.snapshot().await?;
+        let first = first_offset(&mut tx, &key, first_batch).await?;
+        let batches = batches_over(&mut tx, &key, first, until).await?;
+        tx.commit().await?;
+        let applied = ranges_of(Fate::Applied, &batches)?;
+        let extents = self.engine.log.extents(&key.topic).await?;
+        let kept = extents.iter().find(|extent| extent.partition == partition);
+        let mut from = first.max(kept.map_or(0, |extent| extent.first));
+        while from < until {
+            let bytes_max = self.engine.settings.batch_bytes_max;
+            let batch = self.engine.log.read(&key.topic, partition, from, bytes_max).await?;
+            let Some(last) = batch.records.last() else { break };
+            from = last.offset + 1;
+            let batch = Arc::new(batch);
+            let decoded = self.decode(Arc::clone(&batch)).await?;
+            keep_applied((&batch, partition), decoded, &applied, into);
         }
+        Ok(())
     }
 
-    /// An order whose messages the log has trimmed, or whose messages came through another
-    /// partition, is left to the late run by its events alone.
+    /// What is known of an order beside the messages that were found, whose messages the log has
+    /// trimmed or had in another partition, is left to the late run by its events alone.
     fn add_untraceable(&self, doubles: &[(u32, Order)], late: &mut Columns) {
         for (_, order) in doubles {
-            let is_traced = order.id().is_some_and(|id| late.has_id(id));
-            if is_traced {
-                continue;
-            }
+            let Some(id) = order.id() else { continue };
+            let traced = late.kinds_of(id);
             for event in order.events_of_all_kinds() {
+                let is_it = |(kind, worker): &(u8, Option<_>)| {
+                    kind & event.kind.bit() != 0
+                        && (worker.is_none() || event.worker.is_none() || *worker == event.worker)
+                };
+                if traced.iter().any(is_it) {
+                    continue;
+                }
                 let mut raw = RawMessage::nothing();
                 raw.received_at = self.claim.received_at;
                 raw.bytes = format!("{event:?}").into_bytes();
                 late.push_raw(&event, raw);
             }
         }
+    }
+}
+
+fn keep_applied(
+    (batch, partition): (&Batch, u32),
+    decoded: Decoded,
+    applied: &[Range<u64>],
+    into: &mut HashMap<OrderId, Applied>,
+) {
+    for item in decoded.orders {
+        let Some(messages) = into.get_mut(&item.event.order_id) else { continue };
+        let raw = raw_of(batch, partition, item.index);
+        let raw = raw.filter(|raw| is_among(raw.offset, applied));
+        messages.extend(raw.map(|raw| (item.event, raw)));
     }
 }
 
@@ -154,9 +176,8 @@ fn messages_that_made(order: &Order, messages: Applied) -> Applied {
             *kind == event.kind
                 && (worker.is_none() || event.worker.is_none() || *worker == event.worker)
         };
-        let is_own = order.kinds() & event.kind.bit() != 0
-            && is_known(&event)
-            && !seen.iter().any(is_seen);
+        let is_own =
+            order.kinds() & event.kind.bit() != 0 && is_known(&event) && !seen.iter().any(is_seen);
         if is_own && !(is_before && event.accepted_at.is_some()) {
             seen.push((event.kind, event.worker));
             made.push((event, raw));

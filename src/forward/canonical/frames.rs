@@ -46,7 +46,7 @@ impl Route {
             feed: FEED,
             source: Source {
                 topic: self.key.topic.as_str().into(),
-                partition: self.key.partition,
+                partition: origin.partition,
                 offset: origin.first_offset,
             },
             received_at: origin.received_at,
@@ -58,13 +58,15 @@ impl Route {
 /// Where and when the first batch of a segment was received: what its rows say of their source.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Origin {
+    partition: u32,
     first_offset: u64,
     received_at: Moment,
 }
 
 impl From<&Waiting> for Origin {
     fn from(waiting: &Waiting) -> Self {
-        Self { first_offset: waiting.first_offset, received_at: waiting.received_at }
+        let Waiting { partition, first_offset, received_at, .. } = waiting;
+        Self { partition: *partition, first_offset: *first_offset, received_at: *received_at }
     }
 }
 

@@ -10,6 +10,7 @@ const DELTA: SegmentKind = SegmentKind::Delta;
 
 fn segment(kind: SegmentKind, day: i32, batches: (u64, u64), rows: u64) -> Waiting {
     Waiting {
+        partition: 0,
         day: Day::from_epoch_days(day),
         kind,
         first_ordinal: 0,

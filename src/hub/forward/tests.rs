@@ -73,6 +73,7 @@ async fn acknowledgements_that_another_instance_was_faster_with_are_left_to_it()
         log: LogChoice::Embedded,
         retention: Retention::default(),
         schema_registry: None,
+        grows: None,
         canonical: crate::forward::canonical::Limits::default(),
     };
     let hub = Hub::open(&settings).await.unwrap();

@@ -62,6 +62,7 @@ impl Folder {
             apply,
             canonical,
             schema_registry: None,
+            grows: None,
         };
         Hub::open(&settings).await.unwrap()
     }

@@ -54,6 +54,7 @@ impl Folder {
             apply: ApplySettings::default(),
             canonical: Limits::default(),
             schema_registry,
+            grows: None,
         };
         Hub::open(&settings).await
     }

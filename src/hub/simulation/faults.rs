@@ -30,6 +30,8 @@ pub(super) struct Rates {
     pub(super) batch_bytes_max: usize,
     /// Bytes that may wait for another partition.
     pub(super) handoff_bytes_max: u64,
+    /// Whether operators grow topics.
+    pub(super) grows: bool,
     /// Answers of counterparties that are refusals, pauses or failures.
     pub(super) misbehaviour: u32,
 }
@@ -53,9 +55,11 @@ pub(super) enum Chaos {
     Freeze,
     /// An operator recycles held messages.
     Recycle,
+    /// An operator grows a topic, or goes on with it.
+    Grow,
 }
 
-const CHAOS: [(Chaos, u32); 8] = [
+const CHAOS: [(Chaos, u32); 9] = [
     (Chaos::Kill, 24),
     (Chaos::Stop, 8),
     (Chaos::Pause, 16),
@@ -64,6 +68,7 @@ const CHAOS: [(Chaos, u32); 8] = [
     (Chaos::Disk, 6),
     (Chaos::Freeze, 16),
     (Chaos::Recycle, 6),
+    (Chaos::Grow, 6),
 ];
 
 impl Rates {
@@ -93,6 +98,7 @@ impl Rates {
             chaos,
             sent_again,
             misbehaviour,
+            grows: strikes(random, 500),
             turns: random.random_range(2..8),
             instances: random.random_range(1..=3),
             batch_bytes_max: pick(random, &[1, 400, 2_000, 1 << 20]).unwrap_or(1 << 20),

@@ -12,8 +12,10 @@ use tokio::sync::watch;
 use super::Template;
 use super::destinations::Destination;
 use super::faults::Rates;
+use super::platforms::Platform;
 use super::turns::{Clock, Turns};
 use crate::apply::engine::{ApplySettings, Engine};
+use crate::domain::ids::ConnectorId;
 use crate::domain::time::{Moment, Month};
 use crate::forward::acks::AckPoller;
 use crate::forward::canonical::Limits;
@@ -28,6 +30,7 @@ use crate::hub::{Hub, HubError, Role};
 use crate::log::embedded::Retention;
 use crate::log::simulated::SimulatedLog;
 use crate::store::Database;
+use crate::store::growth::{self, Growth};
 use sqlx::Row;
 
 /// How long an instance keeps its partitions without a sign of life. Hours stand for seconds, since
@@ -139,6 +142,12 @@ impl Shared {
         Box::pin(async move { freeze(&hub, month).await })
     }
 
+    /// An operator's command: give a topic more partitions.
+    pub(super) fn grow(&self, platform: Platform, number: u64) -> Work {
+        let hub = self.hub(format!("operator-{number}"), &Arc::default());
+        Box::pin(async move { grow(&hub, platform).await })
+    }
+
     /// An operator's command: read held messages again.
     pub(super) fn recycle(&self, number: u64) -> Work {
         let hub = self.hub(format!("operator-{number}"), &Arc::default());
@@ -148,6 +157,41 @@ impl Shared {
             hub.recycle(Some("county.unknown"), RECYCLED_MAX).await.map(drop)
         })
     }
+}
+
+/// Goes on with growing a topic, or grows it to twice its partitions, up to four times what it had.
+pub(super) async fn grow(hub: &Hub, platform: Platform) -> Result<(), HubError> {
+    let connector = platform.name();
+    let mut tx = hub.database().snapshot().await?;
+    let found = growth::of_topic(&mut tx, &format!("raw.{connector}")).await?;
+    tx.commit().await?;
+    let Some(Growth { partitions, growing_to }) = found else { return Ok(()) };
+    // A command before may have come as far as the log.
+    let in_log = hub.engine.log.extents(&format!("raw.{connector}")).await?.len();
+    let next = (2 * partitions).min(4 * platform.partitions());
+    let in_log = u32::try_from(in_log).ok().filter(|in_log| *in_log > partitions);
+    let to = growing_to.or(in_log).unwrap_or(next);
+    let connector = ConnectorId::new(connector)
+        .map_err(|found| HubError::NoFeed { found: found.to_string() })?;
+    hub.grow(&connector, to).await.map(drop)
+}
+
+/// Ends whatever growing was begun.
+pub(super) async fn end_growing(hub: &Hub) -> Result<(), HubError> {
+    for platform in Platform::ALL {
+        let mut tx = hub.database().snapshot().await?;
+        let topic = format!("raw.{}", platform.name());
+        let found = growth::of_topic(&mut tx, &topic).await?;
+        tx.commit().await?;
+        let in_log = hub.engine.log.extents(&topic).await?.len();
+        let is_ended = found.is_some_and(|found| {
+            found.growing_to.is_none() && usize::try_from(found.partitions) == Ok(in_log)
+        });
+        if !is_ended {
+            grow(hub, platform).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Freezes and issues a month, as the command does.

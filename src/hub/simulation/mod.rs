@@ -30,13 +30,14 @@ mod truth;
 mod turns;
 mod world;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use sha2::{Digest, Sha256};
 
-use self::instances::{deliver, fetch, freeze};
+use self::instances::{deliver, end_growing, fetch, freeze};
 use self::platforms::Platform;
 use self::world::World;
 use super::HubError;
@@ -166,7 +167,8 @@ impl Template {
         let policy = Arc::new(Policy::load(policy)?);
         let db = Database::open(&folder.0).await?;
         let log = SimulatedLog::new(0, Faults::default(), Moment::from_ms(0));
-        let log_ids = super::make_topics(&log, &connectors).await?;
+        let counts = super::partitions_of(&connectors, &HashMap::new(), None)?;
+        let log_ids = super::make_topics(&log, &counts, None).await?;
         let mut tx = db.begin().await?;
         let (manifests, rules) = super::register(&mut tx, (&connectors, &policy), &log_ids).await?;
         tx.commit().await?;
@@ -259,6 +261,7 @@ impl Run {
         let shared = self.world.shared.clone();
         let mut hub = shared.hub("last".to_owned(), &Arc::default());
         let progress = Arc::new(AtomicU64::new(0));
+        end_growing(&hub).await?;
         let until = self.world.first_day.plus(60);
         // What one sealed day sets free, another run may have to look for.
         for _ in 0..2 {

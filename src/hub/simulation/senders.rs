@@ -9,11 +9,11 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
 use super::faults::strikes;
-use super::traffic::Message;
+use super::traffic::{Message, Says};
 use crate::domain::ids::FeedId;
 use crate::domain::time::Moment;
 use crate::log::simulated::SimulatedLog;
-use crate::log::{Append, Log, NewRecord};
+use crate::log::{Append, Log, NewRecord, partition_of};
 
 /// How long at most until something is sent again.
 const AGAIN_MS_MAX: i64 = 600_000;
@@ -27,6 +27,10 @@ pub(super) struct Senders {
     queue: BTreeSet<(Moment, usize)>,
     confirmed: BTreeMap<usize, u32>,
     sent_again: u32,
+}
+
+fn topic_of(message: &Message) -> String {
+    format!("raw.{}", message.platform.name())
 }
 
 impl Senders {
@@ -58,7 +62,8 @@ impl Senders {
             self.queue.insert((again, place));
             return format!("send {place} waits");
         }
-        if !self.append(message) {
+        let partition = self.partition_now(random, message);
+        if !self.append(message, partition) {
             self.queue.insert((again, place));
             return format!("send {place} in doubt");
         }
@@ -71,18 +76,29 @@ impl Senders {
         format!("send {place}")
     }
 
+    /// The partition that a producer puts the message in. One that has heard that the topic was
+    /// grown uses the new partitions, well or badly; another goes on as before, and so do all
+    /// messages of an order that go one way.
+    fn partition_now(&self, random: &mut ChaCha8Rng, message: &Message) -> u32 {
+        let before = message.platform.partitions();
+        let now = self.log.partition_count(&topic_of(message));
+        if now <= before || !message.is_free || strikes(random, 400) {
+            return message.partition;
+        }
+        match &message.says {
+            Says::Order(id, _) if !strikes(random, 100) => partition_of(id.as_bytes(), now),
+            Says::Order(..) | Says::Ignored | Says::Broken => random.random_range(0..now),
+        }
+    }
+
     /// Whether the log confirmed it.
-    fn append(&self, message: &Message) -> bool {
+    fn append(&self, message: &Message, partition: u32) -> bool {
         let Ok(feed) = FeedId::new("orders") else { return false };
         let append = Append {
-            topic: format!("raw.{}", message.platform.name()).into(),
+            topic: topic_of(message).into(),
             feed,
             header_digest: None,
-            records: vec![NewRecord {
-                partition: message.partition,
-                key: Vec::new(),
-                value: message.value.clone(),
-            }],
+            records: vec![NewRecord { partition, key: Vec::new(), value: message.value.clone() }],
             received_at: None,
             mark: None,
         };

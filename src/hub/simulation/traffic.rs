@@ -34,6 +34,8 @@ pub(super) struct Message {
     pub(super) after: Option<usize>,
     /// Whether it may not come again much later.
     pub(super) is_calm: bool,
+    /// Whether its producer may put it elsewhere than the order's other messages.
+    pub(super) is_free: bool,
     pub(super) says: Says,
 }
 
@@ -86,9 +88,34 @@ const STORIES: [(Story, u32); 15] = [
     (Story::Unknown, 3),
 ];
 
+/// Whether no message of the story has to be behind another, nor to find it in time: a completion
+/// that does not say the acceptance again waits for it no longer than its day is open.
+const fn is_free(platform: Platform, story: Story) -> bool {
+    match story {
+        Story::Late
+        | Story::VoidLate
+        | Story::Moved
+        | Story::Reassigned
+        | Story::ReassignedSecondFirst => false,
+        Story::Plain | Story::CompletedFirst | Story::Void | Story::Outside => {
+            matches!(platform, Platform::Meituan)
+        }
+        Story::CancelledAfter
+        | Story::CancelledBefore
+        | Story::VoidFirst
+        | Story::OnlyCancelled
+        | Story::OnlyCompleted
+        | Story::Unknown => true,
+    }
+}
+
 /// Makes all messages of a run, in the order in which they are sent first.
-pub(super) fn traffic(random: &mut ChaCha8Rng, orders: u32, first_day: Day) -> Vec<Message> {
-    let mut traffic = Traffic { random, start: first_day.start(), messages: Vec::new() };
+pub(super) fn traffic(
+    random: &mut ChaCha8Rng,
+    (orders, grows): (u32, bool),
+    first_day: Day,
+) -> Vec<Message> {
+    let mut traffic = Traffic { random, grows, start: first_day.start(), messages: Vec::new() };
     for number in 0..orders {
         traffic.order(number);
     }
@@ -114,6 +141,8 @@ fn in_order(messages: Vec<Message>) -> Vec<Message> {
 
 struct Traffic<'r> {
     random: &'r mut ChaCha8Rng,
+    /// Whether topics grow while it is sent.
+    grows: bool,
     start: Moment,
     messages: Vec<Message>,
 }
@@ -126,6 +155,8 @@ struct Writing {
     /// How much later than it happened everything is sent.
     delay_ms: i64,
     is_repeated: bool,
+    /// Whether what its messages come to does not hang on their order.
+    is_free: bool,
     /// Whether nothing of it may come again once the next message of the order is sent: then it
     /// would no longer have one right outcome.
     is_calm: bool,
@@ -145,7 +176,10 @@ impl Traffic<'_> {
         let mut place = self.random.random_range(0..all);
         for (story, weight) in STORIES {
             if place < weight {
-                return story;
+                // Which of two days stands is a matter of their order at the order's owner. A
+                // partition that was just made may be days ahead of the one that has the first.
+                let is_open = self.grows && story == Story::Moved;
+                return if is_open { Story::Plain } else { story };
             }
             place -= weight;
         }
@@ -164,7 +198,8 @@ impl Traffic<'_> {
         let is_late = matches!(story, Story::Late);
         let delay_ms = if is_late { 55 * HOUR_MS + self.below(60 * HOUR_MS) } else { 0 };
         let is_repeated = strikes(self.random, 250);
-        let order = Writing { platform, id, partition, delay_ms, is_repeated, is_calm };
+        let is_free = is_free(platform, story);
+        let order = Writing { platform, id, partition, delay_ms, is_repeated, is_free, is_calm };
         // Near midnight often enough.
         let day = self.below(DAYS) * DAY_MS;
         let of_day = if strikes(self.random, 300) {
@@ -299,6 +334,7 @@ impl Traffic<'_> {
             at,
             after,
             is_calm: order.is_calm,
+            is_free: order.is_free,
             says: Says::Order(order.id.clone(), fact),
         };
         self.messages.push(message(order.platform.message(&order.id, &fact, false), at));
@@ -325,7 +361,16 @@ impl Traffic<'_> {
         };
         let partition = u32::try_from(self.below(i64::from(platform.partitions()))).unwrap_or(0);
         let at = at.plus_ms(1_000);
-        let message = Message { platform, partition, value, at, after: None, is_calm: false, says };
+        let message = Message {
+            platform,
+            partition,
+            value,
+            at,
+            after: None,
+            is_calm: false,
+            is_free: true,
+            says,
+        };
         self.messages.push(message.clone());
         if strikes(self.random, 300) {
             self.messages.push(Message { at: at.plus_ms(HOUR_MS), ..message });
@@ -353,6 +398,7 @@ impl Traffic<'_> {
                         at: at.plus_ms(1_000),
                         after: None,
                         is_calm: false,
+                        is_free: true,
                         says: Says::Ignored,
                     });
                 }

@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use super::destinations::Destination;
 use super::faults::{Chaos, Rates, pick, strikes};
 use super::instances::{LEASE_MS, Shared, Work};
+use super::platforms::Platform;
 use super::senders::Senders;
 use super::traffic::{Message, traffic};
 use super::turns::{Actor, Clock, MADE_UP, Place, Turns, Verdict};
@@ -84,7 +85,7 @@ impl World {
         let rates = Rates::draw(&mut random);
         let (month, day) = pick(&mut random, &FIRST_DAYS).unwrap_or((7, 1));
         let first_day = Day::from_ymd(2026, month, day).unwrap_or(Day::from_epoch_days(0));
-        let messages = traffic(&mut random, orders, first_day);
+        let messages = traffic(&mut random, (orders, rates.grows), first_day);
         let clock = Clock::default();
         clock.advance_to(first_day.start());
         let turns = Arc::new(Turns::new(clock.clone()));
@@ -319,7 +320,11 @@ impl World {
         let text = error.to_string();
         let is_full = text.contains("database or disk is full");
         let is_late = is_command && matches!(error, HubError::CutPassed { .. });
-        is_full || is_late || (is_command && text.contains(MADE_UP))
+        let is_in_the_way =
+            is_command && matches!(error, HubError::Growing { .. } | HubError::Leased { .. });
+        // Whoever gave the command gives it again.
+        let is_in_the_way = is_in_the_way || (is_command && error.is_passing());
+        is_full || is_late || is_in_the_way || (is_command && text.contains(MADE_UP))
     }
 
     fn kill(&mut self, number: u64) {
@@ -364,6 +369,13 @@ impl World {
             (Chaos::Recycle, _) => {
                 let work = self.shared.recycle(self.steps);
                 self.enter(None, "recycle", work);
+            }
+            (Chaos::Grow, _) => {
+                let platform = pick(&mut self.random, &Platform::ALL);
+                if let Some(platform) = platform.filter(|_| self.shared.rates.grows) {
+                    let work = self.shared.grow(platform, self.steps);
+                    self.enter(None, "grow", work);
+                }
             }
             (Chaos::Kill | Chaos::Stop | Chaos::Pause | Chaos::Jump, None) => {}
         }

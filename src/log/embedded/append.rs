@@ -58,6 +58,22 @@ pub(super) async fn partitions(tx: &mut LogTx, topic: &str) -> Result<Vec<Partit
     read.collect()
 }
 
+/// Makes empty partitions.
+pub(super) async fn add_partitions(
+    tx: &mut LogTx,
+    topic_id: i64,
+    new: std::ops::Range<u32>,
+) -> Result<(), LogError> {
+    for partition in new {
+        sqlx::query("insert into log_partition (topic_id, partition) values ($1, $2)")
+            .bind(topic_id)
+            .bind(i64::from(partition))
+            .execute(&mut **tx)
+            .await?;
+    }
+    Ok(())
+}
+
 pub(super) async fn append(log: &EmbeddedLog, append: Append) -> Result<Vec<Appended>, LogError> {
     let Append { topic, feed, header_digest, records, received_at, mark } = append;
     let records_new = u64::try_from(records.len()).unwrap_or(u64::MAX);

@@ -96,13 +96,18 @@ impl EmbeddedLog {
         .fetch_one(&mut *tx)
         .await?;
         let topic_id: i64 = row.try_get("topic_id")?;
-        for partition in 0..partitions {
-            sqlx::query("insert into log_partition (topic_id, partition) values ($1, $2)")
-                .bind(topic_id)
-                .bind(i64::from(partition))
-                .execute(&mut *tx)
-                .await?;
-        }
+        append::add_partitions(&mut tx, topic_id, 0..partitions).await?;
+        Ok(tx.commit().await?)
+    }
+
+    async fn grow(&self, topic: &str, partitions: u32) -> Result<(), LogError> {
+        let mut tx = self.begin().await?;
+        let found = append::partitions(&mut tx, topic).await?;
+        let Some(any) = found.first() else {
+            return Err(LogError::TopicUnknown { topic: topic.to_owned() });
+        };
+        let has = u32::try_from(found.len()).unwrap_or(u32::MAX);
+        append::add_partitions(&mut tx, any.topic_id, has..partitions).await?;
         Ok(tx.commit().await?)
     }
 }
@@ -114,6 +119,14 @@ impl Log for EmbeddedLog {
         partitions: u32,
     ) -> BoxFuture<'a, Result<(), LogError>> {
         Box::pin(self.create_topic(topic, partitions))
+    }
+
+    fn grow_topic<'a>(
+        &'a self,
+        topic: &'a str,
+        partitions: u32,
+    ) -> BoxFuture<'a, Result<(), LogError>> {
+        Box::pin(self.grow(topic, partitions))
     }
 
     fn append(&self, append: Append) -> BoxFuture<'_, Result<Vec<Appended>, LogError>> {

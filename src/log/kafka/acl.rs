@@ -33,9 +33,9 @@ pub enum AclError {
 /// brokers of 2.8, which the hub needs anyway. Transactions are not granted: they need an id too.
 const OF_SENDER: [&str; 2] = ["Write", "Describe"];
 
-/// What the hub may do with raw and canonical topics: make them and look at their settings, append
-/// and read. It joins no group, commits nothing and deletes nothing.
-const OF_HUB: [&str; 5] = ["Create", "Describe", "DescribeConfigs", "Read", "Write"];
+/// What the hub may do with raw and canonical topics: make and grow them, look at their settings,
+/// append and read. It joins no group, commits nothing and deletes nothing.
+const OF_HUB: [&str; 6] = ["Alter", "Create", "Describe", "DescribeConfigs", "Read", "Write"];
 
 /// One command a line.
 ///
@@ -100,8 +100,9 @@ mod tests {
     #[test]
     fn the_hub_makes_topics_appends_and_reads_and_deletes_nothing() {
         let expected = "kafka-acls --bootstrap-server b:9093 --add --allow-principal User:hub \
-                        --operation Create --operation Describe --operation DescribeConfigs \
-                        --operation Read --operation Write --topic raw. \
+                        --operation Alter --operation Create --operation Describe \
+                        --operation DescribeConfigs --operation Read --operation Write \
+                        --topic raw. \
                         --resource-pattern-type prefixed\n";
         let expected = [expected, &expected.replace("raw.", "events.")].concat();
         assert_eq!(commands("b:9093", "", "hub", Grantee::Hub).unwrap(), expected);

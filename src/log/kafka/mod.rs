@@ -114,7 +114,7 @@ impl KafkaLog {
         let mut found = self.ask_partitions(topic).await?;
         if found.is_none() {
             self.shared.topics.create(topic, partitions).await?;
-            found = self.await_topic(topic).await?;
+            found = self.await_partitions(topic, 1).await?;
         }
         let topic = topic.to_owned();
         match found {
@@ -126,12 +126,27 @@ impl KafkaLog {
         }
     }
 
-    /// A topic that was just made is known to each broker a moment later.
-    async fn await_topic(&self, topic: &str) -> Result<Option<u32>, LogError> {
+    async fn give_partitions(&self, topic: &str, partitions: u32) -> Result<(), LogError> {
+        let mut found = self.ask_partitions(topic).await?;
+        if found.is_some_and(|found| found < partitions) {
+            self.shared.topics.grow(topic, partitions).await?;
+            found = self.await_partitions(topic, partitions).await?;
+        }
+        let topic = topic.to_owned();
+        match found {
+            Some(found) if found >= partitions => Ok(()),
+            Some(found) => Err(LogError::PartitionCount { topic, expected: partitions, found }),
+            None => Err(LogError::TopicUnknown { topic }),
+        }
+    }
+
+    /// A topic that was just made, or grown, is known so to each broker a moment later.
+    async fn await_partitions(&self, topic: &str, least: u32) -> Result<Option<u32>, LogError> {
         let until = tokio::time::Instant::now() + self.shared.settings.answer_within;
         loop {
             let found = self.ask_partitions(topic).await?;
-            if found.is_some() || tokio::time::Instant::now() >= until {
+            let is_enough = found.is_some_and(|found| found >= least);
+            if is_enough || tokio::time::Instant::now() >= until {
                 return Ok(found);
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -142,10 +157,15 @@ impl KafkaLog {
         let topic = topic.to_owned();
         self.blocking(move |shared| {
             let found = shared.brokers.partitions(&topic)?;
-            let mut known = shared.partitions.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = || shared.partitions.lock().unwrap_or_else(PoisonError::into_inner);
+            let before = known().get(&topic).copied();
+            // Before anybody takes the new ones for known.
+            if before.is_some_and(|before| found > Some(before)) {
+                shared.writer.learn(&topic)?;
+            }
             match found {
-                Some(count) => known.insert(topic, count),
-                None => known.remove(&topic),
+                Some(count) => known().insert(topic, count),
+                None => known().remove(&topic),
             };
             Ok(found)
         })
@@ -276,6 +296,14 @@ impl Log for KafkaLog {
         partitions: u32,
     ) -> BoxFuture<'a, Result<(), LogError>> {
         Box::pin(async move { self.make_topic(&self.named(topic), partitions).await })
+    }
+
+    fn grow_topic<'a>(
+        &'a self,
+        topic: &'a str,
+        partitions: u32,
+    ) -> BoxFuture<'a, Result<(), LogError>> {
+        Box::pin(async move { self.give_partitions(&self.named(topic), partitions).await })
     }
 
     fn append(&self, append: Append) -> BoxFuture<'_, Result<Vec<Appended>, LogError>> {

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication,
+};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
@@ -62,6 +64,20 @@ impl Topics {
         for made in self.admin.create_topics([&new], &self.options).await.map_err(failed)? {
             match made {
                 Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+                Err((_, code)) => return Err(failed(KafkaError::AdminOp(code))),
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives a topic more partitions. One that somebody else has grown meanwhile is as good.
+    pub(super) async fn grow(&self, topic: &str, partitions: u32) -> Result<(), LogError> {
+        let count = usize::try_from(partitions).unwrap_or(usize::MAX);
+        let new = NewPartitions::new(topic, count);
+        let failed = |error| self.error(format!("growing topic {topic} to {partitions}"), error);
+        for grown in self.admin.create_partitions([&new], &self.options).await.map_err(failed)? {
+            match grown {
+                Ok(_) | Err((_, RDKafkaErrorCode::InvalidPartitions)) => {}
                 Err((_, code)) => return Err(failed(KafkaError::AdminOp(code))),
             }
         }

@@ -8,7 +8,7 @@ use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Message, OwnedHeaders};
-use rdkafka::producer::{BaseRecord, DeliveryResult, ProducerContext, ThreadedProducer};
+use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
 use tokio::sync::oneshot;
 
 use super::KafkaSettings;
@@ -120,6 +120,13 @@ impl Writer {
             (_, Some(error)) => Err(self.heard.error(doing, error)),
             (given, None) => Ok(runs_of(given)),
         }
+    }
+
+    /// Has the producer hear of a topic's new partitions; it would refuse them for minutes. Blocks.
+    pub(super) fn learn(&self, topic: &str) -> Result<(), LogError> {
+        let learned = self.producer.client().fetch_metadata(Some(topic), self.within);
+        let failed = |error| self.heard.error(format!("asking for topic {topic}"), error);
+        learned.map(drop).map_err(failed)
     }
 
     /// Puts records into the producer's queue, waiting for room. Stops at the first refusal.

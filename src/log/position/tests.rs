@@ -141,6 +141,19 @@ async fn fewer_partitions_than_before_stop_each_of_them() {
 }
 
 #[tokio::test]
+async fn a_broker_that_has_not_heard_of_a_growth_yet_is_asked_again() {
+    for subject in filled().await {
+        let (log, topic) = (subject.log(), subject.topic());
+        let position = Position { partitions: 4, ..position_at(log, topic, 10).await };
+        let growing = async {
+            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+            log.grow_topic(topic, 4).await.unwrap();
+        };
+        assert_eq!(tokio::join!(lost(&*subject, &position), growing).0, None);
+    }
+}
+
+#[tokio::test]
 async fn the_digest_tells_feed_and_bytes_apart() {
     for subject in subjects().await {
         let (log, topic) = (subject.log(), subject.topic());

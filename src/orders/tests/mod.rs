@@ -11,6 +11,7 @@ mod format;
 mod laws;
 mod oracle;
 mod sizes;
+mod split;
 mod stories;
 mod taken_back;
 

@@ -39,7 +39,7 @@ async fn with_topic() -> Scratch {
 
 async fn claimed(database: &Database, lease: Lease<'_>) -> Option<Claim> {
     let mut tx = database.begin().await.unwrap();
-    let claimed = claim(&mut tx, &key(), lease).await.unwrap();
+    let claimed = claim(&mut tx, &key(), lease, 0).await.unwrap();
     tx.commit().await.unwrap();
     claimed
 }
@@ -82,7 +82,7 @@ async fn an_instance_lives_until_it_leaves() {
     assert_eq!(living(&mut tx, NOW).await.unwrap(), names(&["a", "b"]));
     leave(&mut tx, lease("b", LONG_MS)).await.unwrap();
     assert_eq!(living(&mut tx, NOW).await.unwrap(), names(&["a"]));
-    claim(&mut tx, &key(), lease("a", LONG_MS)).await.unwrap();
+    claim(&mut tx, &key(), lease("a", LONG_MS), 0).await.unwrap();
     let all = holdings(&mut tx, NOW).await.unwrap();
     let plain: Vec<_> = all.iter().map(|one| (one.owner.as_deref(), one.over_ms)).collect();
     assert_eq!((plain[0], plain[1].0, all[1].partitions), ((Some("a"), None), None, 2));

@@ -3,6 +3,7 @@
 
 mod constraints;
 mod full;
+mod growth;
 mod leases;
 mod order;
 mod roles;

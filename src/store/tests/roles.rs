@@ -80,7 +80,7 @@ async fn write_a_batch(database: &Database) -> Result<(), StoreError> {
     let mut tx = database.begin().await?;
     register_topic(&mut tx, "raw.x", "x", 1).await?;
     let lease = Lease { owner: "a", lease_ms: 1, process_now: NOW };
-    let claimed = claim(&mut tx, &key(), lease).await?.expect("a free partition");
+    let claimed = claim(&mut tx, &key(), lease, 0).await?.expect("a free partition");
     assert!(swap(&mut tx, &key(), &claimed, lease).await?);
     put(&mut tx, &key(), &segment(SegmentKind::Unpublished)).await?;
     put(&mut tx, &key(), &segment(SegmentKind::Base)).await?;

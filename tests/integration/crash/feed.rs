@@ -1,10 +1,12 @@
 //! The streams that go on while everything crashes: a folder's files in order of arrival, a few at
-//! a time, taken in by a command that is killed now and then as well.
+//! a time, taken in by a command that is killed now and then as well; but those of one platform,
+//! whose own producer sends them to the wrong partitions.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Output, Stdio};
 
 use super::instance::is_killed;
+use super::miskeyed::Miskeyed;
 use crate::hub::{Arrival, Hub, arrivals, text, write_arrivals};
 
 /// Files that are still to come.
@@ -12,14 +14,16 @@ pub(crate) struct Feed {
     generated: PathBuf,
     waiting: Vec<Arrival>,
     under_way: Option<Child>,
+    miskeyed: Miskeyed,
 }
 
 impl Feed {
     /// All files of a generated folder.
-    pub(crate) fn new(generated: &Path) -> Self {
+    pub(crate) fn new(generated: &Path, kafka: &str) -> Self {
         let mut waiting = arrivals(generated);
         waiting.reverse();
-        Self { generated: generated.to_owned(), waiting, under_way: None }
+        let (generated, miskeyed) = (generated.to_owned(), Miskeyed::new(kafka));
+        Self { generated, waiting, under_way: None, miskeyed }
     }
 
     /// How many files are still to come.
@@ -32,7 +36,10 @@ impl Feed {
         assert!(self.under_way.is_none(), "the last files are not in yet");
         let keep = self.waiting.len().saturating_sub(files);
         let next: Vec<Arrival> = self.waiting.split_off(keep);
-        write_arrivals(&self.generated, next.iter().rev());
+        let (own, others): (Vec<_>, Vec<_>) =
+            next.into_iter().rev().partition(|file| self.miskeyed.is_meant(file));
+        self.miskeyed.begin(own);
+        write_arrivals(&self.generated, others.iter());
         self.under_way = Some(self.spawn(hub));
     }
 
@@ -53,6 +60,7 @@ impl Feed {
     /// again.
     pub(crate) fn end(&mut self, hub: &Hub) {
         const ATTEMPTS_MAX: u32 = 20;
+        self.miskeyed.end();
         for _ in 0..ATTEMPTS_MAX {
             let Some(child) = self.under_way.take() else { return };
             let Output { status, stderr, .. } = child.wait_with_output().unwrap();

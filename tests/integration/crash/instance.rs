@@ -56,6 +56,10 @@ impl Instance {
         }
     }
 
+    pub(crate) const fn is_running(&self) -> bool {
+        self.child.is_some()
+    }
+
     /// Starts it where it does not run.
     pub(crate) fn start(&mut self, hub: &Hub) {
         if self.child.is_none() {

@@ -1,12 +1,17 @@
 //! Real processes on a real Kafka and PostgreSQL, all of which crash while messages stream in:
-//! instances are killed at random and at numbered writes, paused for longer than their lease,
-//! brokers and database are killed, and counterparties accept and drop the connection. In the end
-//! the books are the truth, to the fen, and every counterparty has every record once.
+//! instances are killed at random and at numbered writes, paused for longer than their lease, join
+//! and leave; brokers and database are killed; counterparties accept and drop the connection;
+//! topics grow, by commands that are killed; and one platform's producer puts everything into the
+//! wrong partitions. In the end the books are the truth, to the fen, and every counterparty has
+//! every record once.
 //!
-//! `make crash KILLS=300` runs it for longer, and prints what came of it.
+//! `make crash KILLS=300` runs it for longer, and prints what came of it. `ZHIBAO_CRASH_INSTANCES`,
+//! `_ORDERS`, `_MINUTES` and `_PARTITIONS` make it larger and slower.
 
 mod feed;
-mod instance;
+pub(crate) mod instance;
+mod miskeyed;
+mod rules;
 mod servers;
 mod truth;
 
@@ -21,7 +26,7 @@ use self::feed::Feed;
 use self::instance::{Instance, is_killed};
 use self::servers::Servers;
 use self::truth::Losses;
-use crate::hub::{Folder, Hub, assert_truth, json, text};
+use crate::hub::{Folder, Hub, assert_truth, json, repository, text};
 use crate::service::counterparties;
 
 /// Kills of a test run; `ZHIBAO_CRASH_KILLS` asks for more.
@@ -34,9 +39,15 @@ const LEASE_MS: &str = "1000";
 const SERVER_EVERY: u32 = 15;
 /// How long is waited for messages to be applied between two kills, at most.
 const PROGRESS_WITHIN: Duration = Duration::from_secs(15);
+/// Of so many kills at one an instance joins, or leaves again.
+const JOIN_EVERY: u32 = 7;
+/// Topics that grow, to twice and to four times their partitions.
+const GROWING: [&str; 2] = ["meituan", "sf-tongcheng"];
 /// A pause in which the lease ends and another instance takes over.
 const PAUSE: Duration = Duration::from_millis(2500);
 const CLOCK: &str = "--replay-clock";
+/// How an instance is started, but for its roles.
+const SERVICE: [&str; 6] = ["run", "--listen", "127.0.0.1:0", "--lease-ms", LEASE_MS, "--role"];
 
 /// What was done to the hub.
 #[derive(Debug, Default)]
@@ -50,6 +61,11 @@ struct Done {
     feeders: u32,
     brokers: u32,
     databases: u32,
+    /// Instances that joined and left.
+    joined: u32,
+    /// Topics that were grown, and kills of the commands.
+    grown: u32,
+    growers: u32,
     /// Starts in vain while a server was away.
     starts_in_vain: u32,
 }
@@ -61,6 +77,8 @@ struct Trial {
     hub: Hub,
     database: PgPool,
     instances: Vec<Instance>,
+    /// An instance that is there now and then.
+    guest: Instance,
     feed: Feed,
     random: ChaCha8Rng,
     done: Done,
@@ -75,11 +93,15 @@ fn asked(name: &str, default: u32) -> u32 {
 impl Trial {
     async fn prepare(orders: u32, seed: u64) -> Self {
         let folder = Folder::new("crash");
+        let rules = match asked("ZHIBAO_CRASH_PARTITIONS", 0) {
+            0 => repository().to_owned(),
+            partitions => rules::with_partitions(&folder.path("rules"), partitions),
+        };
         let servers = Servers::up();
         let name = format!("crash-{}", std::process::id());
         servers.make_database(&name).await;
         let url = servers.database(&name);
-        let hub = Hub::on_servers(folder.path("hub"), &servers.kafka(), url.clone());
+        let hub = Hub::on_servers(folder.path("hub"), rules, &servers.kafka(), url.clone());
         let generated = folder.path("generated");
         let (orders, seed_text) = (orders.to_string(), seed.to_string());
         let size = ["--orders", &orders, "--from", "2026-07-01", "--days", "3", "--seed"];
@@ -87,24 +109,35 @@ impl Trial {
         // Opening makes schema and topics.
         hub.done(&["status"]);
         let database = PgPool::connect(&url).await.unwrap();
-        let feed = Feed::new(&generated);
+        let feed = Feed::new(&generated, &servers.kafka());
+        let guest =
+            Instance::new(folder.path("guest.txt"), &[&SERVICE[..], &["process", CLOCK]].concat());
         let random = ChaCha8Rng::seed_from_u64(seed);
         let instances = Vec::new();
         let done = Done::default();
         let applied_before = 0;
-        Self { folder, servers, hub, database, instances, feed, random, done, applied_before }
+        Self {
+            folder,
+            servers,
+            hub,
+            database,
+            instances,
+            guest,
+            feed,
+            random,
+            done,
+            applied_before,
+        }
     }
 
-    /// Two that apply, and one that delivers.
+    /// Some that apply, and one that delivers.
     fn start(&mut self, destinations: &[String]) {
-        let common = ["run", "--listen", "127.0.0.1:0", "--lease-ms", LEASE_MS, "--role"];
-        for number in ["1", "2"] {
+        for number in 0..asked("ZHIBAO_CRASH_INSTANCES", 2) {
             let said = self.folder.path(&format!("process-{number}.txt"));
-            let own = [&common[..], &["process", CLOCK]].concat();
-            self.instances.push(Instance::new(said, &own));
+            self.instances.push(Instance::new(said, &[&SERVICE[..], &["process", CLOCK]].concat()));
         }
         let own = destinations.iter().map(String::as_str);
-        let own: Vec<&str> = common.into_iter().chain(["forward"]).chain(own).collect();
+        let own: Vec<&str> = SERVICE.into_iter().chain(["forward"]).chain(own).collect();
         self.instances.push(Instance::new(self.folder.path("forward.txt"), &own));
         self.instances.iter_mut().for_each(|instance| instance.start(&self.hub));
     }
@@ -164,7 +197,7 @@ impl Trial {
         self.await_progress().await;
         match self.random.random_range(0..8) {
             0 => {
-                let chosen = self.random.random_range(0..2);
+                let chosen = self.random.random_range(0..self.instances.len() - 1);
                 self.instances[chosen].pause(PAUSE);
                 self.done.pauses += 1;
             }
@@ -176,6 +209,9 @@ impl Trial {
             _ => {}
         }
         self.kill_one();
+        if self.done.kills % JOIN_EVERY == 3 {
+            self.join_or_leave();
+        }
         match self.done.kills % SERVER_EVERY {
             5 => {
                 self.servers.crash_kafka();
@@ -193,8 +229,37 @@ impl Trial {
         }
     }
 
+    /// Another instance joins those that apply; the next time it leaves again.
+    fn join_or_leave(&mut self) {
+        if self.guest.is_running() {
+            self.guest.stop();
+        } else {
+            self.guest.start(&self.hub);
+            self.done.joined += 1;
+        }
+    }
+
+    /// Grows a topic to twice its partitions while messages stream in, by a command that is killed
+    /// on its way and given again.
+    async fn grow(&mut self, connector: &str) {
+        let sql = "select cast(partitions as bigint) from topic where topic = $1";
+        let query = sqlx::query_scalar(sql).bind(format!("raw.{connector}"));
+        let before: i64 = query.fetch_one(&self.database).await.unwrap();
+        let to = (2 * before).to_string();
+        let said = self.folder.path("grow.txt");
+        let mut command = Instance::new(said, &["topic", "grow", connector, &to]);
+        for _ in 0..2 {
+            command.start_until_write(&self.hub, self.random.random_range(20..400));
+            let status = command.ended_within(PATIENCE).expect("it comes to an end");
+            self.done.growers += u32::from(is_killed(status));
+        }
+        self.hub.done(&["topic", "grow", connector, &to]);
+        self.done.grown += 1;
+    }
+
     /// What an operator does at the end of the month.
     fn finish(&mut self) {
+        self.guest.stop();
         self.instances.iter_mut().for_each(Instance::stop);
         self.hub.done(&["process", CLOCK]);
         self.hub.done(&["seal", "--until", "2026-07-31", CLOCK]);
@@ -258,11 +323,24 @@ async fn crashes_of_everything_lose_nothing_and_double_nothing() {
     let mut trial = Trial::prepare(orders, seed).await;
     trial.start(&destinations);
     let files = trial.feed.waiting();
+    let pace = Duration::from_secs(60) * asked("ZHIBAO_CRASH_MINUTES", 0) / kills;
+    let (began, mut growths) = (Instant::now(), GROWING.iter().chain(&GROWING));
     while trial.done.kills < kills {
         let left = usize::try_from(kills - trial.done.kills).unwrap();
         let next = trial.feed.waiting().div_ceil(left).max(1);
         trial.strike(next).await;
+        // The first half of the messages is for topics as they were made.
+        if trial.done.kills * 10 >= kills * (5 + trial.done.grown)
+            && let Some(connector) = growths.next()
+        {
+            trial.feed.begin(&trial.hub, trial.feed.waiting() / (2 * left));
+            trial.grow(connector).await;
+            trial.feed.end(&trial.hub);
+        }
+        let ahead = (pace * trial.done.kills).saturating_sub(began.elapsed());
+        tokio::time::sleep(ahead).await;
     }
+    eprintln!("{files} files within {:?}", began.elapsed());
     assert_eq!(trial.feed.waiting(), 0, "of {files} files");
     trial.finish();
     let owed = trial.deliver().await;
@@ -278,7 +356,9 @@ async fn crashes_of_everything_lose_nothing_and_double_nothing() {
     assert_eq!(losses, Losses::default());
     assert_delivered(simulators, owed).await;
     let Done { kills, at_writes, with_progress, pauses, brokers, databases, .. } = trial.done;
+    let Done { joined, grown, growers, .. } = trial.done;
     let is_enough = with_progress >= kills * 4 / 5 && at_writes >= kills / 10;
+    let is_enough = is_enough && joined > 0 && grown == 4 && growers > 0;
     let is_enough = is_enough && pauses.min(brokers).min(databases) >= kills / (2 * SERVER_EVERY);
     assert!(is_enough, "too little happened: {:?}", trial.done);
     trial.database.close().await;

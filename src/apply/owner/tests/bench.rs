@@ -121,7 +121,7 @@ impl Bench {
     /// The owner of a partition in another instance.
     pub(super) async fn owner_in(&self, engine: &Arc<Engine>, partition: u32) -> Owner {
         let key = PartitionKey { topic: self.topic.clone(), partition };
-        let claimed = Owner::claim(Arc::clone(engine), key, self.partitions).await;
+        let claimed = Owner::claim(Arc::clone(engine), key).await;
         claimed.unwrap().expect("a free partition")
     }
 

@@ -1,10 +1,12 @@
 //! Days that only some of a topic's partitions have orders of.
 
 use super::bench::{Bench, Order, accepted, july, work};
+use crate::domain::time::Day;
 
 crate::store::scratch::on_each_engine!(
     what_is_owed_of_a_day_waits_for_a_partition_without_orders_of_it,
     a_day_is_told_whose_only_order_was_first_taken_for_another_days,
+    a_command_seals_a_day_that_a_partition_without_messages_has_no_order_of,
 );
 
 /// Of two partitions one seals a day while the other, which has no order of it, is still behind:
@@ -66,4 +68,26 @@ async fn a_day_is_told_whose_only_order_was_first_taken_for_another_days() {
                     and key like '%2026-07-02' and body like '%\"orders\":1%'";
         assert_eq!(bench.number(told).await, 1, "late: {is_late}");
     }
+}
+
+/// A partition that gets no messages never comes to the end of a day by its own clock; an operator
+/// seals it. Previously the command found nothing to do where the others had sealed the day.
+async fn a_command_seals_a_day_that_a_partition_without_messages_has_no_order_of() {
+    let bench = Bench::new("meituan", 2).await;
+    let mut numbers = (1000..).map(|n: u32| n.to_string());
+    let id = numbers.find(|id| bench.home(id) == 0).unwrap();
+    let ignored = |at| Order { status: 10, ..accepted(&id, 7, at) }.bytes();
+    let mut home = bench.owner(0).await;
+    bench.append((0, "orders"), july(2, 610), &[accepted(&id, 7, july(2, 600)).bytes()]).await;
+    bench.append((0, "orders"), july(6, 0), &[ignored(july(6, 0))]).await;
+    work(&mut home).await;
+    let mut silent = bench.owner(1).await;
+    work(&mut silent).await;
+    let owed = "select cast(count(*) as bigint) as n from outbox where kind = 'order_counts'";
+    assert_eq!(bench.number(owed).await, 0, "the silent partition may still bring orders");
+    for owner in [&mut home, &mut silent] {
+        owner.seal_until(Day::from_ymd(2026, 7, 2).unwrap()).await.unwrap();
+        work(owner).await;
+    }
+    assert_eq!(bench.number(owed).await, 1);
 }
