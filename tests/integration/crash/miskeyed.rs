@@ -53,15 +53,16 @@ impl Miskeyed {
 
 fn send_all(producer: &BaseProducer, files: &[Arrival]) {
     for file in files {
-        let body = std::fs::read_to_string(&file.path).unwrap();
+        let body = std::fs::read(&file.path).unwrap();
+        let lines = body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
         let at = file.received_at_ms.to_string();
-        for (number, line) in body.lines().enumerate() {
+        for (number, line) in lines.enumerate() {
             // The lines of a file in turn, whatever order they are of.
             let partition = i32::try_from(number % PARTITIONS).unwrap();
             let headers = OwnedHeaders::new()
                 .insert(Header { key: "feed", value: Some(file.feed.as_str()) })
                 .insert(Header { key: "zhibao-received-at", value: Some(&at) });
-            let record = BaseRecord::<(), str>::to(TOPIC).partition(partition).payload(line);
+            let record = BaseRecord::<(), [u8]>::to(TOPIC).partition(partition).payload(line);
             let mut record = record.headers(headers);
             let since = Instant::now();
             // A full queue empties once the brokers answer.
