@@ -148,7 +148,7 @@ mod tests {
                     for holding in &mut now {
                         if plan.release.contains(&holding.key) {
                             holding.owner = None;
-                        } else if plan.claim.iter().any(|key| *key == holding.key) {
+                        } else if plan.claim.contains(&holding.key) {
                             holding.owner = Some(own.clone());
                         }
                     }

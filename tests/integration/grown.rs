@@ -47,15 +47,13 @@ impl Scene {
     fn grow(&self, connector: &str, partitions: &str) -> u32 {
         let said = self.folder.path("grow.txt");
         let mut command = Instance::new(said, &["topic", "grow", connector, partitions]);
-        let mut kills = 0;
-        for write in (40..).step_by(70) {
+        for (kills, write) in (0..).zip((40..).step_by(70)) {
             command.start_until_write(&self.hub, write);
             let status = command.ended_within(PATIENCE).expect("it comes to an end");
             if !is_killed(status) {
                 assert!(status.success(), "{connector}: {status}");
                 return kills;
             }
-            kills += 1;
             self.may_be_under_way(connector);
         }
         unreachable!("the writes have no end")

@@ -105,9 +105,10 @@ impl Owner {
             for whole in &mut read {
                 let (head, rows) = decode(&whole.bytes)?;
                 whole.bytes = Vec::new();
-                let of_whole = match whole.kind {
-                    SegmentKind::Delta => split.delta(&rows)?,
-                    _ => split.base(whole.first_ordinal, &rows),
+                let of_whole = if whole.kind == SegmentKind::Delta {
+                    split.delta(&rows)?
+                } else {
+                    split.base(whole.first_ordinal, &rows)
                 };
                 for part in of_whole {
                     let bytes = segment::encode_joined(head, &part.rows)?;

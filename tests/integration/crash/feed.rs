@@ -31,11 +31,20 @@ impl Feed {
         self.waiting.len()
     }
 
-    /// Begins to take the next files in.
-    pub(crate) fn begin(&mut self, hub: &Hub, files: usize) {
+    /// Begins to take the next files in: a part of as many, by their bytes, of what is left, and
+    /// one file at least.
+    pub(crate) fn begin(&mut self, hub: &Hub, parts: u32) {
         assert!(self.under_way.is_none(), "the last files are not in yet");
-        let keep = self.waiting.len().saturating_sub(files);
-        let next: Vec<Arrival> = self.waiting.split_off(keep);
+        let bytes = |file: &Arrival| std::fs::metadata(&file.path).unwrap().len();
+        let part = self.waiting.iter().map(bytes).sum::<u64>() / u64::from(parts.max(1));
+        let mut taken = 0;
+        let is_next = |file: &&Arrival| {
+            let is_next = taken == 0 || taken + bytes(file) <= part;
+            taken += bytes(file);
+            is_next
+        };
+        let count = self.waiting.iter().rev().take_while(is_next).count();
+        let next: Vec<Arrival> = self.waiting.split_off(self.waiting.len() - count);
         let (own, others): (Vec<_>, Vec<_>) =
             next.into_iter().rev().partition(|file| self.miskeyed.is_meant(file));
         self.miskeyed.begin(own);

@@ -191,9 +191,9 @@ impl Trial {
         self.applied_before = applied;
     }
 
-    /// Streams some files in and crashes the hub meanwhile.
-    async fn strike(&mut self, files: usize) {
-        self.feed.begin(&self.hub, files);
+    /// Streams one of so many parts of what is left in and crashes the hub meanwhile.
+    async fn strike(&mut self, parts: u32) {
+        self.feed.begin(&self.hub, parts);
         self.await_progress().await;
         match self.random.random_range(0..8) {
             0 => {
@@ -326,14 +326,13 @@ async fn crashes_of_everything_lose_nothing_and_double_nothing() {
     let pace = Duration::from_secs(60) * asked("ZHIBAO_CRASH_MINUTES", 0) / kills;
     let (began, mut growths) = (Instant::now(), GROWING.iter().chain(&GROWING));
     while trial.done.kills < kills {
-        let left = usize::try_from(kills - trial.done.kills).unwrap();
-        let next = trial.feed.waiting().div_ceil(left).max(1);
-        trial.strike(next).await;
+        let left = kills - trial.done.kills;
+        trial.strike(left).await;
         // The first half of the messages is for topics as they were made.
         if trial.done.kills * 10 >= kills * (5 + trial.done.grown)
             && let Some(connector) = growths.next()
         {
-            trial.feed.begin(&trial.hub, trial.feed.waiting() / (2 * left));
+            trial.feed.begin(&trial.hub, 2 * left);
             trial.grow(connector).await;
             trial.feed.end(&trial.hub);
         }
