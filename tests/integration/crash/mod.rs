@@ -1,8 +1,8 @@
 //! Real processes on a real Kafka and PostgreSQL, all of which crash while messages stream in:
 //! instances are killed at random and at numbered writes, paused for longer than their lease, join
 //! and leave; brokers and database are killed; counterparties accept and drop the connection;
-//! topics grow, by commands that are killed; and one platform's producer puts everything into the
-//! wrong partitions. In the end the books are the truth, to the fen, and every counterparty has
+//! topics grow, by commands that are killed; and one platform's producer chooses partitions by
+//! another hash than the hub. In the end the books are the truth, to the fen, and every counterparty has
 //! every record once.
 //!
 //! `make crash KILLS=300` runs it for longer, and prints what came of it. `ZHIBAO_CRASH_INSTANCES`,
