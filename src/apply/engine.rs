@@ -131,7 +131,7 @@ impl EngineError {
     /// As [`StoreError::is_passing`]: whoever owns the partition drops its memory and claims again.
     #[must_use]
     pub fn is_passing(&self) -> bool {
-        matches!(self, Self::Apply(ApplyError::Store(error)) if error.is_passing())
+        matches!(self, Self::Apply(error) if error.is_passing())
     }
 
     /// Whether the cause lies in the messages of the batch: others may be applied.

@@ -80,6 +80,12 @@ pub enum ApplyError {
 }
 
 impl ApplyError {
+    /// As [`StoreError::is_passing`](crate::store::StoreError::is_passing).
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_passing())
+    }
+
     /// Whether the cause lies in what the messages say, so that others may be applied.
     #[must_use]
     pub fn is_of_the_messages(&self) -> bool {

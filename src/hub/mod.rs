@@ -284,9 +284,13 @@ impl HubError {
         if let Self::Engine(error) = self {
             return error.is_passing();
         }
+        if let Self::Freeze(FreezeError::Apply(error)) = self {
+            return error.is_passing();
+        }
         matches!(self, Self::Acks(_))
             || matches!(self, Self::Store(error) | Self::Relay(RelayError::Store(error))
-                | Self::Canonical(CanonicalError::Store(error)) if error.is_passing())
+                | Self::Canonical(CanonicalError::Store(error))
+                | Self::Accept(AcceptError::Store(error)) if error.is_passing())
     }
 }
 

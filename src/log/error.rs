@@ -3,7 +3,7 @@
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::position::PositionLost;
-use crate::store::StoreError;
+use crate::store::{self, StoreError};
 
 /// Why the log cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -132,14 +132,15 @@ pub enum LogError {
 }
 
 impl LogError {
-    /// Whether asking again later may help without anybody's doing: brokers that are away, or the
-    /// database with a log's marks.
+    /// Whether asking again later may help without anybody's doing: brokers that are away, the
+    /// database with a log's marks, or a disk that is full.
     #[must_use]
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Kafka { source, .. } => !is_refusal(source),
             Self::NoAnswer { .. } => true,
             Self::Store(error) => error.is_passing(),
+            Self::Storage(error) => store::is_passing(error),
             Self::TopicUnknown { .. }
             | Self::PartitionCount { .. }
             | Self::OutOfRange { .. }
@@ -149,7 +150,6 @@ impl LogError {
             | Self::NoTopicId { .. }
             | Self::Position(_)
             | Self::Thread(_)
-            | Self::Storage(_)
             | Self::Compression(_) => false,
         }
     }

@@ -173,11 +173,17 @@ pub(crate) fn pool_options() -> AnyPoolOptions {
     })
 }
 
-/// Codes of PostgreSQL after which the same may go through: a deadlock, a lock that took too long,
-/// a session that was ended, a server that starts or stops, a connection that broke.
+/// Codes after which the same may go through. Of PostgreSQL: a deadlock, a lock that took too long,
+/// a session that was ended, a server that starts or stops, a connection that broke, a lack of room
+/// (class 53). Of SQLite: a full disk, which it says otherwise where its shared memory finds no
+/// room.
 pub(super) fn is_passing(code: &str) -> bool {
-    const PASSING: [&str; 7] = ["40001", "40P01", "55P03", "25P03", "57P01", "57P02", "57P03"];
-    PASSING.contains(&code) || code.starts_with("08") || code.starts_with("53")
+    const OF_POSTGRES: [&str; 7] = ["40001", "40P01", "55P03", "25P03", "57P01", "57P02", "57P03"];
+    const OF_SQLITE: [&str; 2] = ["13", "4874"];
+    OF_POSTGRES.contains(&code)
+        || OF_SQLITE.contains(&code)
+        || code.starts_with("08")
+        || code.starts_with("53")
 }
 
 /// An address as it may be shown.

@@ -138,14 +138,10 @@ pub enum StoreError {
 
 impl StoreError {
     /// Whether the transaction is lost and the same may go through when it is tried again: the
-    /// server ended it for the sake of others, or is away for a while.
+    /// server ended it for the sake of others, or is away for a while, or its disk is full.
     #[must_use]
     pub fn is_passing(&self) -> bool {
-        let Self::Sql(error) = self else { return false };
-        if let sqlx::Error::Database(error) = error {
-            return error.code().is_some_and(|code| engine::is_passing(&code));
-        }
-        matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed)
+        matches!(self, Self::Sql(error) if is_passing(error))
     }
 
     /// Whether the engine refused the values that were to be written: they break one of its
@@ -165,6 +161,14 @@ impl StoreError {
         let is_refusal = |code: &str| code == "1811" || code.len() == 5 && code.starts_with("22");
         is_violation || error.code().is_some_and(|code| is_refusal(&code))
     }
+}
+
+/// As [`StoreError::is_passing`], of what the driver says.
+pub(crate) fn is_passing(error: &sqlx::Error) -> bool {
+    if let sqlx::Error::Database(error) = error {
+        return error.code().is_some_and(|code| engine::is_passing(&code));
+    }
+    matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed)
 }
 
 impl Database {

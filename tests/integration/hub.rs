@@ -43,6 +43,8 @@ impl Drop for Folder {
 
 /// The hub of one data folder.
 pub(crate) struct Hub {
+    /// A program, with its arguments, that starts the hub's.
+    launcher: Vec<String>,
     data: PathBuf,
     rules: PathBuf,
     /// Options that name another log than the embedded one.
@@ -67,7 +69,20 @@ impl Hub {
 
     /// A hub under the manifests and the policy of another folder.
     pub(crate) fn with_rules(data: PathBuf, rules: PathBuf) -> Self {
-        Self { data, rules, log: Vec::new(), topic_prefix: String::new(), database: None }
+        Self {
+            launcher: Vec::new(),
+            data,
+            rules,
+            log: Vec::new(),
+            topic_prefix: String::new(),
+            database: None,
+        }
+    }
+
+    /// The same hub, started by another program, for example in a namespace.
+    pub(crate) fn launched_by(mut self, launcher: Vec<String>) -> Self {
+        self.launcher = launcher;
+        self
     }
 
     /// A hub on the Kafka of `scripts/services`, with topics of its own, under a replay clock.
@@ -90,13 +105,19 @@ impl Hub {
         std::fs::write(&file, prefix + properties).unwrap();
         let log = ["--log", brokers, "--log-properties", text(&file), "--replay-clock"];
         let log = log.map(str::to_owned).to_vec();
-        Self { data, rules: repository().to_owned(), log, topic_prefix, database: None }
+        let mut hub = Self::new(data);
+        hub.log = log;
+        hub.topic_prefix = topic_prefix;
+        hub
     }
 
     /// A hub on a Kafka and a PostgreSQL that are its own, so that its topics need no end.
     pub(crate) fn on_servers(data: PathBuf, rules: PathBuf, kafka: &str, database: String) -> Self {
         let log = vec!["--log".to_owned(), kafka.to_owned()];
-        Self { data, rules, log, topic_prefix: String::new(), database: Some(database) }
+        let mut hub = Self::with_rules(data, rules);
+        hub.log = log;
+        hub.database = Some(database);
+        hub
     }
 
     /// What the names of its topics begin with.
@@ -113,7 +134,10 @@ impl Hub {
     /// for example a release.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let built = env!("CARGO_BIN_EXE_zhibao").into();
-        let mut command = Command::new(std::env::var_os("ZHIBAO_BIN").unwrap_or(built));
+        let program = std::env::var_os("ZHIBAO_BIN").unwrap_or(built);
+        let mut words = self.launcher.iter().map(Into::into).chain([program]);
+        let mut command = Command::new(words.next().unwrap());
+        command.args(words);
         command.arg("--data").arg(&self.data);
         command.arg("--connectors").arg(self.rules.join("connectors"));
         command.arg("--policy").arg(self.rules.join("policy"));

@@ -12,6 +12,7 @@ mod demo_truth;
 mod facts;
 mod fed_again;
 mod foreign_clients;
+mod full_disk;
 mod grown;
 mod https;
 mod hub;

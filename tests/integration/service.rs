@@ -1,5 +1,6 @@
 //! `zhibao run`: a hub that is fed over HTTP, works by itself, and stops when it is told to.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -28,8 +29,13 @@ pub(crate) struct Service {
 impl Service {
     /// Starts `zhibao run` on a free port and waits until it listens.
     pub(crate) fn start(hub: &Hub, arguments: &[&str]) -> Self {
+        Self::start_saying(hub, arguments, Stdio::inherit())
+    }
+
+    /// As [`Service::start`], with another place for what it complains of.
+    pub(crate) fn start_saying(hub: &Hub, arguments: &[&str], said: impl Into<Stdio>) -> Self {
         let mut command = hub.command(&["run", "--listen", "127.0.0.1:0"]);
-        command.args(arguments).stdout(Stdio::piped());
+        command.args(arguments).stdout(Stdio::piped()).stderr(said);
         let mut child = command.spawn().unwrap();
         let mut said = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
@@ -89,6 +95,12 @@ impl Service {
 
     /// Waits until nothing of a body is pending; gives what became of it.
     pub(crate) async fn applied(&self, file: &Arrival) -> Value {
+        let outcomes = self.applied_within(file, PATIENCE).await;
+        outcomes.unwrap_or_else(|| panic!("{} is pending still", key_of(file)))
+    }
+
+    /// Waits for so long until nothing of a body is pending; gives what became of it.
+    pub(crate) async fn applied_within(&self, file: &Arrival, time: Duration) -> Option<Value> {
         let key = key_of(file);
         let address = format!("{}/v1/intake/{}/receipts/{key}", self.address, file.connector);
         let since = Instant::now();
@@ -96,9 +108,11 @@ impl Service {
             let request = self.client.get(&address).bearer_auth(token_of(&file.connector));
             let receipt: Value = request.send().await.unwrap().json().await.unwrap();
             if receipt["outcomes"]["pending"] == 0 {
-                return receipt["outcomes"].clone();
+                return Some(receipt["outcomes"].clone());
             }
-            assert!(since.elapsed() < PATIENCE, "{key} is pending still: {receipt}");
+            if since.elapsed() >= time {
+                return None;
+            }
             tokio::time::sleep(LOOK).await;
         }
     }
@@ -144,6 +158,12 @@ pub(crate) fn write_tokens(path: &std::path::Path, connectors: impl Iterator<Ite
     std::fs::write(path, connectors.map(line).collect::<String>()).unwrap();
 }
 
+/// Writes a token for each connector of these files.
+pub(crate) fn write_tokens_for(path: &std::path::Path, files: &[Arrival]) {
+    let connectors: BTreeSet<_> = files.iter().map(|file| file.connector.clone()).collect();
+    write_tokens(path, connectors.into_iter());
+}
+
 /// Every partition has been given back.
 async fn assert_released(database: &SqlitePool) {
     let sql = "select count(*) from position where owner is not null";
@@ -166,10 +186,7 @@ async fn a_hub_fed_over_http_ends_with_the_truth() {
     let generated = generate(&folder, "3000", "21");
     let files = arrivals(&generated);
     let tokens = folder.path("tokens.toml");
-    let mut connectors: Vec<_> = files.iter().map(|file| file.connector.clone()).collect();
-    connectors.sort();
-    connectors.dedup();
-    write_tokens(&tokens, connectors.into_iter());
+    write_tokens_for(&tokens, &files);
     let hub = Hub::new(folder.path("hub"));
     let arguments = ["--replay-clock", "--tokens", text(&tokens), "--lease-ms", "200"];
     let service = Service::start(&hub, &arguments);

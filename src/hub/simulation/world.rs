@@ -318,13 +318,12 @@ impl World {
     /// Whether an error is of a fault of the simulation that ends a process or a command.
     fn is_made_up(&self, error: &HubError, is_command: bool) -> bool {
         let text = error.to_string();
-        let is_full = text.contains("database or disk is full");
         let is_late = is_command && matches!(error, HubError::CutPassed { .. });
         let is_in_the_way =
             is_command && matches!(error, HubError::Growing { .. } | HubError::Leased { .. });
         // Whoever gave the command gives it again.
         let is_in_the_way = is_in_the_way || (is_command && error.is_passing());
-        is_full || is_late || is_in_the_way || (is_command && text.contains(MADE_UP))
+        is_late || is_in_the_way || (is_command && text.contains(MADE_UP))
     }
 
     fn kill(&mut self, number: u64) {
