@@ -56,6 +56,8 @@ pub struct LateEffects {
     pub counts: BTreeMap<CountCell, i64>,
     /// Changed riders, by day.
     pub riders: RidersByDay,
+    /// Events that go on waiting: a partition that is behind may still have their acceptance.
+    pub waiting: Columns,
     /// What each late event turned out to be, where it is not applied after all.
     pub reclassified: Vec<(Fate, RawMessage, Option<HoldReason>)>,
 }
@@ -74,6 +76,8 @@ pub struct LateContext<'a> {
     pub reassign_window_ms: i64,
     /// The last day that the partition's clock has closed: no later one may get a tombstone.
     pub closed_until: Day,
+    /// Until when everything has come that other partitions may hand on; `None` for always.
+    pub others_until: Option<Moment>,
 }
 
 /// Reads late events back from their segments' rows.
@@ -228,7 +232,15 @@ impl Run<'_> {
         self.orders.insert(late.event.order_id.clone(), Located { day, ordinal, order });
     }
 
+    /// Held, unless a partition whose clock is behind may still hand the acceptance on: which of
+    /// two partitions is faster must not decide what becomes of a message.
     fn no_acceptance(&mut self, late: LateEvent) {
+        let wait_ms = self.context.policy.windows().seal_after_ms;
+        let closed_at = late.event.occurred_at.day().end().plus_ms(wait_ms);
+        let until = closed_at.max(late.raw.received_at);
+        if self.context.others_until.is_some_and(|others| others < until) {
+            return self.effects.waiting.push_raw(&late.event, late.raw);
+        }
         self.effects.reclassified.push((Fate::Held, late.raw, Some(HoldReason::NoAcceptance)));
     }
 

@@ -19,7 +19,7 @@ use crate::orders::shard::Phase;
 use crate::store::held::hold;
 use crate::store::outcomes::{Sums, Tallies};
 use crate::store::segments::{self, SegmentKind, StoredSegment};
-use crate::store::{Tx, order_days};
+use crate::store::{Tx, order_days, positions};
 
 use super::tally::tally_fate;
 use super::write::encode_effects;
@@ -37,6 +37,7 @@ struct Late {
     open: Vec<LateEvent>,
     located: Vec<Located>,
     firsts: FirstEvents,
+    others_until: Option<Moment>,
     is_command: bool,
 }
 
@@ -57,6 +58,8 @@ impl Owner {
             return Ok(Step::Idle);
         }
         let _under_way = self.under_way("late");
+        // After a command nobody waits any more.
+        let others_until = if is_command { None } else { self.others_until(&mut tx).await? };
         let mut events = Vec::new();
         for segment in &stored {
             events.extend(events_of(&decode(&segment.bytes)?.1, &settings.platform));
@@ -78,7 +81,18 @@ impl Owner {
         while let Err(Unread(missing)) = self.resolve_on_open(&open, &firsts) {
             self.first_events(&missing, &mut firsts).await?;
         }
-        self.write_late(Late { stored, sealed, open, located, firsts, is_command }).await
+        let late = Late { stored, sealed, open, located, firsts, others_until, is_command };
+        self.write_late(late).await
+    }
+
+    /// Until when everything that other partitions of the topic may hand on has come here: the
+    /// clock of the slowest, or never while something waits. `None` where there are no others.
+    async fn others_until(&self, tx: &mut Tx) -> Result<Option<Moment>, EngineError> {
+        let clocks = positions::progress(tx, &self.key.topic).await?;
+        let others = clocks.iter().filter(|(partition, ..)| *partition != self.key.partition);
+        let slowest = others.map(|(_, _, clock)| *clock).min();
+        let is_drained = segments::waiting_handoff(tx, &self.key).await?.is_none();
+        Ok(slowest.map(|clock| if is_drained { clock } else { Moment::from_ms(0) }))
     }
 
     /// The orders of a sealed day whose fingerprint is wanted. The run of a day knows only the
@@ -102,7 +116,12 @@ impl Owner {
 
     async fn write_late(&mut self, late: Late) -> Result<Step, EngineError> {
         // All that takes long is done before the transaction begins.
-        let effects = self.resolve_late(late.sealed, late.located);
+        let events = late.sealed.len() + late.open.len();
+        let mut effects = self.resolve_late(late.sealed, late.located, late.others_until);
+        let waiting = std::mem::take(&mut effects.waiting);
+        if waiting.rows() == events {
+            return Ok(Step::Idle);
+        }
         let Ok(mut on_open) = self.resolve_on_open(&late.open, &late.firsts) else {
             return Ok(Step::Lost);
         };
@@ -121,6 +140,10 @@ impl Owner {
             segments::delete(&mut tx, &self.key, segment).await?;
         }
         let days = self.write_late_rows(&mut tx, &effects, &mut hasher).await?;
+        if waiting.rows() > 0 {
+            let today = self.claim.received_at.day();
+            self.put_rows(&mut tx, (today, SegmentKind::Late, 0), &waiting, &mut hasher).await?;
+        }
         let counted = effects.counts.keys().map(|cell| cell.place.day);
         let mut counted: BTreeSet<Day> = counted.chain(days.keys().copied()).collect();
         counted.extend(self.revised_days(&on_open, self.claim.received_at));
@@ -146,7 +169,7 @@ impl Owner {
         }
         let batch = after.batch;
         self.claim = after;
-        self.late_waiting = on_open.late.rows() > 0;
+        self.late_waiting = on_open.late.rows() + waiting.rows() > 0;
         let Some(shard) = self.memory() else { return Ok(Step::Lost) };
         shard.accept(on_open, batch);
         for (day, next_ordinal) in days {
@@ -155,7 +178,12 @@ impl Owner {
         Ok(Step::Worked(0))
     }
 
-    fn resolve_late(&self, sealed: Vec<LateEvent>, located: Vec<Located>) -> LateEffects {
+    fn resolve_late(
+        &self,
+        sealed: Vec<LateEvent>,
+        located: Vec<Located>,
+        others_until: Option<Moment>,
+    ) -> LateEffects {
         let Some(shard) = &self.shard else { return LateEffects::default() };
         let next_ordinals: BTreeMap<Day, u32> =
             shard.days().map(|(day, state)| (day, state.next_ordinal)).collect();
@@ -166,6 +194,7 @@ impl Owner {
             next_ordinals: &next_ordinals,
             reassign_window_ms: shard.settings().reassign_window_ms,
             closed_until: self.last_closed_day(),
+            others_until,
         };
         resolve(sealed, located, &context)
     }

@@ -236,7 +236,10 @@ impl Owner {
         }
         let every = self.engine.settings.late_run_every_ms;
         if self.late_waiting && self.claim.received_at.since_ms(self.late_run_at) >= every {
-            return self.late_run(false).await;
+            let ran = self.late_run(false).await?;
+            if ran != Step::Idle {
+                return Ok(ran);
+            }
         }
         let dropped = self.drop_finished_early().await?;
         if dropped != Step::Idle {

@@ -1,6 +1,6 @@
 //! Everything keyed wrongly, and little room between the partitions.
 
-use super::bench::{Bench, accepted, july, work};
+use super::bench::{Bench, Order, accepted, july, work};
 use crate::apply::engine::ApplySettings;
 use crate::apply::owner::{Owner, Step};
 use crate::store::outcomes::Tally;
@@ -9,6 +9,7 @@ crate::store::scratch::on_each_engine!(
     a_batch_waits_while_its_target_has_too_much_waiting_and_goes_on_when_it_is_drained,
     two_that_wait_for_one_another_both_come_to_their_end,
     an_order_from_a_partition_that_is_days_ahead_leaves_the_day_open,
+    a_completion_waits_for_the_acceptance_of_a_partition_that_is_behind,
 );
 
 const ORDERS_EACH: u64 = 60;
@@ -99,5 +100,52 @@ async fn an_order_from_a_partition_that_is_days_ahead_leaves_the_day_open() {
     work(&mut bench.owner(0).await).await;
     assert_eq!(bench.counted().await, 4, "{last} is new");
     let expected = Tally { received: 7, applied: 4, duplicate: 3, ..Tally::default() };
+    assert_eq!(bench.tally().await, expected);
+}
+
+/// A partition that was read to its end has the completion of an order from one that is not, whose
+/// acceptance is behind it there. Previously the completion was held, since no acceptance had come
+/// until its day was over here: what became of it hung on which of the two was faster.
+async fn a_completion_waits_for_the_acceptance_of_a_partition_that_is_behind() {
+    let settings = ApplySettings {
+        batch_bytes_max: 1,
+        late_run_every_ms: 0,
+        handoff_bytes_max: 0,
+        ..ApplySettings::default()
+    };
+    let bench = Bench::with("meituan", 2, settings).await;
+    let numbers = (1000..).map(|n: u32| n.to_string());
+    let ids: Vec<String> = numbers.filter(|id| bench.home(id) == 0).take(3).collect();
+    let [astray, alone, last] = &ids[..] else { panic!("three orders") };
+    let completed = |id, minute| {
+        Order { id, status: 40, rider: 7, accepted_at: None, at: july(2, minute), county: 0 }
+            .bytes()
+    };
+    for value in
+        [completed(astray, 640), completed(alone, 641), accepted(astray, 7, july(2, 600)).bytes()]
+    {
+        bench.append((1, "orders"), july(2, 650), &[value]).await;
+    }
+    let (mut ahead, mut behind) = (bench.owner(0).await, bench.owner(1).await);
+    for _ in 0..2 {
+        assert!(matches!(behind.step().await.unwrap(), Step::Worked(_)));
+        work(&mut ahead).await;
+    }
+    bench.append((0, "orders"), july(7, 0), &[accepted(last, 7, july(6, 600)).bytes()]).await;
+    work(&mut ahead).await;
+    assert_eq!(bench.held().await, [], "the acceptance may still come");
+    work(&mut behind).await;
+    work(&mut ahead).await;
+    assert_eq!(bench.held().await, [], "the other partition has come to July 2 only");
+    assert_eq!(bench.counted().await, 2);
+
+    // Once both are past the day's end, nobody may have an acceptance of it.
+    bench.append((1, "orders"), july(7, 0), &[accepted(last, 7, july(6, 600)).bytes()]).await;
+    bench.append((0, "orders"), july(7, 1), &[accepted(last, 7, july(6, 600)).bytes()]).await;
+    work(&mut behind).await;
+    work(&mut ahead).await;
+    let held: Vec<_> = bench.held().await.into_iter().map(|(reason, _)| reason).collect();
+    assert_eq!(held, ["order.no_acceptance"], "of {alone}");
+    let expected = Tally { received: 6, applied: 3, duplicate: 2, held: 1, ..Tally::default() };
     assert_eq!(bench.tally().await, expected);
 }
