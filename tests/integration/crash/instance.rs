@@ -126,11 +126,15 @@ impl Instance {
 
     /// Stops it for a time in which others take its partitions, and lets it go on.
     pub(crate) fn pause(&self, time: Duration) {
-        let Some(child) = &self.child else { return };
-        let pid = child.id().to_string();
+        let Some(pid) = self.pid() else { return };
         signal(&pid, "STOP");
         std::thread::sleep(time);
         signal(&pid, "CONT");
+    }
+
+    /// Its number, where it runs.
+    pub(crate) fn pid(&self) -> Option<String> {
+        self.child.as_ref().map(|child| child.id().to_string())
     }
 
     /// Tells it to stop, and waits until it has.

@@ -2,18 +2,20 @@
 //! instances are killed at random and at numbered writes, paused for longer than their lease, join
 //! and leave; brokers and database are killed; counterparties accept and drop the connection;
 //! topics grow, by commands that are killed; and one platform's producer chooses partitions by
-//! another hash than the hub. In the end the books are the truth, to the fen, and every counterparty has
-//! every record once.
+//! another hash than the hub. In the end the books are the truth, to the fen, and every
+//! counterparty has every record once.
 //!
 //! `make crash KILLS=300` runs it for longer, and prints what came of it. `ZHIBAO_CRASH_INSTANCES`,
-//! `_ORDERS`, `_MINUTES` and `_PARTITIONS` make it larger and slower.
+//! `_ORDERS`, `_MINUTES` and `_PARTITIONS` make it larger and slower; `_STILL` is how many seconds
+//! one instance is stopped for, half way through.
 
 mod feed;
 pub(crate) mod instance;
 mod miskeyed;
 mod rules;
 mod servers;
-mod truth;
+mod still;
+pub(crate) mod truth;
 
 use std::time::{Duration, Instant};
 
@@ -58,6 +60,8 @@ struct Done {
     /// Kills before which more messages were applied than at the one before.
     with_progress: u32,
     pauses: u32,
+    /// Instances that stood still for long.
+    still: u32,
     feeders: u32,
     brokers: u32,
     databases: u32,
@@ -324,6 +328,7 @@ async fn crashes_of_everything_lose_nothing_and_double_nothing() {
     trial.start(&destinations);
     let files = trial.feed.waiting();
     let pace = Duration::from_secs(60) * asked("ZHIBAO_CRASH_MINUTES", 0) / kills;
+    let still = Duration::from_secs(asked("ZHIBAO_CRASH_STILL", 0).into());
     let (began, mut growths) = (Instant::now(), GROWING.iter().chain(&GROWING));
     while trial.done.kills < kills {
         let left = kills - trial.done.kills;
@@ -334,6 +339,11 @@ async fn crashes_of_everything_lose_nothing_and_double_nothing() {
         {
             trial.feed.begin(&trial.hub, 2 * left);
             trial.grow(connector).await;
+            trial.feed.end(&trial.hub);
+        }
+        if trial.done.kills == kills / 2 && still > Duration::ZERO {
+            trial.feed.begin(&trial.hub, left);
+            trial.stand_still(still).await;
             trial.feed.end(&trial.hub);
         }
         let ahead = (pace * trial.done.kills).saturating_sub(began.elapsed());
