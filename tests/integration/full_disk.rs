@@ -143,10 +143,12 @@ async fn a_full_disk_loses_nothing_and_doubles_nothing() {
     // What the service gave back goes too.
     disk.fill();
     let mut of_commands = 0;
+    let reason = "the test's month is over";
+    // A claim that finds no room is tried again for two leases.
     for command in [
-        &["seal", "--until", "2026-07-31"][..],
-        &["freeze", "--month", "2026-07", "--reason", "the test's month is over"],
-        &["evidence"],
+        &["seal", "--until", "2026-07-31", "--lease-ms", "100"][..],
+        &["freeze", "--month", "2026-07", "--reason", reason, "--lease-ms", "100"],
+        &["evidence", "--lease-ms", "100"],
         &["publish"],
     ] {
         of_commands += done_in_the_end(&hub, &disk, command);
