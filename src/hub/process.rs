@@ -26,6 +26,9 @@ const AT_ONCE: usize = 3;
 /// batch commits while others still load.
 const LOADS_AT_ONCE: usize = 2;
 
+/// How often in a row a command's step meets an error that may pass before the command ends.
+const IN_VAIN_MAX: u32 = 20;
+
 /// The owners of this instance.
 pub(super) struct Owners {
     own: Vec<Owner>,
@@ -315,7 +318,7 @@ async fn claim_and_run(round: Round, key: PartitionKey) -> Result<(Option<Owner>
 
 /// Lets an owner work; gives it back, but for one whose partition is lost beside others.
 async fn run(round: Round, mut owner: Owner) -> Result<(Option<Owner>, u64), HubError> {
-    let mut messages = 0;
+    let (mut messages, mut in_vain) = (0, 0);
     loop {
         if *round.stopped.borrow() || *round.due.borrow() {
             return Ok((Some(owner), messages));
@@ -330,14 +333,20 @@ async fn run(round: Round, mut owner: Owner) -> Result<(Option<Owner>, u64), Hub
             }
         };
         let step = match step {
+            // Whoever gave the command is told, for example of a disk that stays full.
+            Err(error) if !round.is_shared && in_vain == IN_VAIN_MAX => return Err(error.into()),
             // Nothing was committed that the memory has not, but the memory may be behind.
             Err(error) if error.is_passing() || !owner.stands().await? => {
                 let key = owner.key();
                 let (topic, partition) = (&key.topic, key.partition);
                 tracing::warn!(topic, partition, "{error}; claimed again");
+                in_vain += 1;
                 Step::Lost
             }
-            step => step?,
+            step => {
+                in_vain = 0;
+                step?
+            }
         };
         match step {
             // Whoever it waits for works in the same round, or did before it left this much.

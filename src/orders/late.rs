@@ -58,6 +58,8 @@ pub struct LateEffects {
     pub riders: RidersByDay,
     /// Events that go on waiting: a partition that is behind may still have their acceptance.
     pub waiting: Columns,
+    /// When the first of them has waited long enough, by the clock of the slowest partition.
+    pub waiting_until: Option<Moment>,
     /// What each late event turned out to be, where it is not applied after all.
     pub reclassified: Vec<(Fate, RawMessage, Option<HoldReason>)>,
 }
@@ -76,8 +78,8 @@ pub struct LateContext<'a> {
     pub reassign_window_ms: i64,
     /// The last day that the partition's clock has closed: no later one may get a tombstone.
     pub closed_until: Day,
-    /// Until when everything has come that other partitions may hand on; `None` for always.
-    pub others_until: Option<Moment>,
+    /// Until when everything has come here, also what other partitions hand on; `None` for always.
+    pub all_until: Option<Moment>,
 }
 
 /// Reads late events back from their segments' rows.
@@ -238,8 +240,11 @@ impl Run<'_> {
         let wait_ms = self.context.policy.windows().seal_after_ms;
         let closed_at = late.event.occurred_at.day().end().plus_ms(wait_ms);
         let until = closed_at.max(late.raw.received_at);
-        if self.context.others_until.is_some_and(|others| others < until) {
-            return self.effects.waiting.push_raw(&late.event, late.raw);
+        if self.context.all_until.is_some_and(|all| all < until) {
+            let first = self.effects.waiting_until.get_or_insert(until);
+            *first = until.min(*first);
+            self.effects.waiting.push_raw(&late.event, late.raw);
+            return;
         }
         self.effects.reclassified.push((Fate::Held, late.raw, Some(HoldReason::NoAcceptance)));
     }

@@ -37,7 +37,7 @@ struct Late {
     open: Vec<LateEvent>,
     located: Vec<Located>,
     firsts: FirstEvents,
-    others_until: Option<Moment>,
+    all_until: Option<Moment>,
     is_command: bool,
 }
 
@@ -59,7 +59,7 @@ impl Owner {
         }
         let _under_way = self.under_way("late");
         // After a command nobody waits any more.
-        let others_until = if is_command { None } else { self.others_until(&mut tx).await? };
+        let all_until = if is_command { None } else { self.all_until(&mut tx).await? };
         let mut events = Vec::new();
         for segment in &stored {
             events.extend(events_of(&decode(&segment.bytes)?.1, &settings.platform));
@@ -81,17 +81,28 @@ impl Owner {
         while let Err(Unread(missing)) = self.resolve_on_open(&open, &firsts) {
             self.first_events(&missing, &mut firsts).await?;
         }
-        let late = Late { stored, sealed, open, located, firsts, others_until, is_command };
+        let late = Late { stored, sealed, open, located, firsts, all_until, is_command };
         self.write_late(late).await
     }
 
-    /// Until when everything that other partitions of the topic may hand on has come here: the
-    /// clock of the slowest, or never while something waits. `None` where there are no others.
-    async fn others_until(&self, tx: &mut Tx) -> Result<Option<Moment>, EngineError> {
+    /// Whether the first event that was left waiting has waited long enough by now.
+    pub(super) async fn has_waited(&self) -> Result<bool, EngineError> {
+        let Some(until) = self.late_waiting_until else { return Ok(false) };
+        let mut tx = self.engine.db.snapshot().await?;
+        let all_until = self.all_until(&mut tx).await?;
+        tx.commit().await?;
+        Ok(all_until.is_none_or(|all| all >= until))
+    }
+
+    /// Until when everything has come here, also what other partitions of the topic hand on: the
+    /// clock of the slowest, or never while something is not drained. `None` for a topic of one.
+    async fn all_until(&self, tx: &mut Tx) -> Result<Option<Moment>, EngineError> {
         let clocks = positions::progress(tx, &self.key.topic).await?;
-        let others = clocks.iter().filter(|(partition, ..)| *partition != self.key.partition);
-        let slowest = others.map(|(_, _, clock)| *clock).min();
+        if clocks.len() < 2 {
+            return Ok(None);
+        }
         let is_drained = segments::waiting_handoff(tx, &self.key).await?.is_none();
+        let slowest = clocks.iter().map(|(_, _, clock)| *clock).min();
         Ok(slowest.map(|clock| if is_drained { clock } else { Moment::from_ms(0) }))
     }
 
@@ -117,7 +128,8 @@ impl Owner {
     async fn write_late(&mut self, late: Late) -> Result<Step, EngineError> {
         // All that takes long is done before the transaction begins.
         let events = late.sealed.len() + late.open.len();
-        let mut effects = self.resolve_late(late.sealed, late.located, late.others_until);
+        let mut effects = self.resolve_late(late.sealed, late.located, late.all_until);
+        self.late_waiting_until = effects.waiting_until;
         let waiting = std::mem::take(&mut effects.waiting);
         if waiting.rows() == events {
             return Ok(Step::Idle);
@@ -126,6 +138,7 @@ impl Owner {
             return Ok(Step::Lost);
         };
         let changed = not_applied(&mut on_open, &late.open);
+        on_open.late.append(&waiting);
         let encoded = encode_effects(self.head(), self.claim.received_at.day(), &on_open)?;
         let cuts = self.cuts.clone();
         let Some(mut tx) = self.begin().await? else { return Ok(Step::Lost) };
@@ -140,10 +153,6 @@ impl Owner {
             segments::delete(&mut tx, &self.key, segment).await?;
         }
         let days = self.write_late_rows(&mut tx, &effects, &mut hasher).await?;
-        if waiting.rows() > 0 {
-            let today = self.claim.received_at.day();
-            self.put_rows(&mut tx, (today, SegmentKind::Late, 0), &waiting, &mut hasher).await?;
-        }
         let counted = effects.counts.keys().map(|cell| cell.place.day);
         let mut counted: BTreeSet<Day> = counted.chain(days.keys().copied()).collect();
         counted.extend(self.revised_days(&on_open, self.claim.received_at));
@@ -169,7 +178,7 @@ impl Owner {
         }
         let batch = after.batch;
         self.claim = after;
-        self.late_waiting = on_open.late.rows() + waiting.rows() > 0;
+        self.late_waiting = on_open.late.rows() > 0;
         let Some(shard) = self.memory() else { return Ok(Step::Lost) };
         shard.accept(on_open, batch);
         for (day, next_ordinal) in days {
@@ -182,7 +191,7 @@ impl Owner {
         &self,
         sealed: Vec<LateEvent>,
         located: Vec<Located>,
-        others_until: Option<Moment>,
+        all_until: Option<Moment>,
     ) -> LateEffects {
         let Some(shard) = &self.shard else { return LateEffects::default() };
         let next_ordinals: BTreeMap<Day, u32> =
@@ -194,7 +203,7 @@ impl Owner {
             next_ordinals: &next_ordinals,
             reassign_window_ms: shard.settings().reassign_window_ms,
             closed_until: self.last_closed_day(),
-            others_until,
+            all_until,
         };
         resolve(sealed, located, &context)
     }

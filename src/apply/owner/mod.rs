@@ -73,6 +73,8 @@ pub struct Owner {
     cuts: Cuts,
     held: HeldOrders,
     late_waiting: bool,
+    /// When the first event that a late run left waiting has waited long enough.
+    late_waiting_until: Option<Moment>,
     late_run_at: Moment,
     early_left_until: Option<Day>,
     /// Last closed day up to which the days of the topic's other partitions were looked for.
@@ -145,6 +147,7 @@ impl Owner {
             cuts: Cuts::new(),
             held: HeldOrders::default(),
             late_waiting: false,
+            late_waiting_until: None,
             early_left_until: None,
             others_sealed_until: None,
             records_joined: 0,
@@ -235,7 +238,8 @@ impl Owner {
             return Ok(sealed);
         }
         let every = self.engine.settings.late_run_every_ms;
-        if self.late_waiting && self.claim.received_at.since_ms(self.late_run_at) >= every {
+        let is_due = self.claim.received_at.since_ms(self.late_run_at) >= every;
+        if self.late_waiting && (is_due || self.has_waited().await?) {
             let ran = self.late_run(false).await?;
             if ran != Step::Idle {
                 return Ok(ran);

@@ -347,7 +347,7 @@ impl Book {
             next_ordinals: &next_ordinals,
             reassign_window_ms: self.settings.reassign_window_ms,
             closed_until,
-            others_until: None,
+            all_until: None,
         };
         let effects = late::resolve(sealed, located, &context);
         for (day, rows) in &effects.base {

@@ -36,7 +36,7 @@ fn run(events: Vec<LateEvent>, order: Order) -> LateEffects {
         next_ordinals: &BTreeMap::new(),
         reassign_window_ms: 24 * HOUR_MS,
         closed_until: day("2026-07-06"),
-        others_until: None,
+        all_until: None,
     };
     let located = Located { day: day("2026-07-03"), ordinal: 0, order };
     resolve(events, vec![located], &context)
