@@ -12,7 +12,7 @@ use super::effects::{CountCell, Fate};
 use super::identity::Fingerprints;
 use super::index::RidersByDay;
 use super::order::{Order, Standing, Tolerance, Verdict};
-use super::resolve::{is_after_cut, place_in_scope, stripped};
+use super::resolve::{conflict, is_after_cut, place_in_scope, stripped};
 use super::seal::count_riders;
 use super::whole::whole_event;
 use crate::domain::event::{OrderEvent, OrderKind};
@@ -155,12 +155,8 @@ impl Run<'_> {
         let verdict = found.order.consider(&late.event, self.tolerance());
         match verdict {
             Verdict::Conflict(field) => {
-                let day = late.event.accepted_at.map(Moment::day);
-                let reason = if field == "accepted_at" && day.is_some_and(|day| day != found.day) {
-                    HoldReason::SameIdOtherDay
-                } else {
-                    HoldReason::SameIdOtherContent { field }
-                };
+                let is_closed = late.raw.received_at >= self.closed_at(found.day);
+                let reason = conflict(&late.event, field, found.day, is_closed);
                 self.effects.reclassified.push((Fate::Held, late.raw, Some(reason)));
             }
             Verdict::Duplicate { fills: false } => {
@@ -237,8 +233,7 @@ impl Run<'_> {
     /// Held, unless a partition whose clock is behind may still hand the acceptance on: which of
     /// two partitions is faster must not decide what becomes of a message.
     fn no_acceptance(&mut self, late: LateEvent) {
-        let wait_ms = self.context.policy.windows().seal_after_ms;
-        let closed_at = late.event.occurred_at.day().end().plus_ms(wait_ms);
+        let closed_at = self.closed_at(late.event.occurred_at.day());
         let until = closed_at.max(late.raw.received_at);
         if self.context.all_until.is_some_and(|all| all < until) {
             let first = self.effects.waiting_until.get_or_insert(until);
@@ -247,6 +242,11 @@ impl Run<'_> {
             return;
         }
         self.effects.reclassified.push((Fate::Held, late.raw, Some(HoldReason::NoAcceptance)));
+    }
+
+    /// When a day closes by the clock of whoever has its orders.
+    fn closed_at(&self, day: Day) -> Moment {
+        day.end().plus_ms(self.context.policy.windows().seal_after_ms)
     }
 
     const fn tolerance(&self) -> Tolerance {

@@ -84,6 +84,21 @@ pub fn resolve(
     Err(Unread(run.unread))
 }
 
+/// Why an event is held that disagrees with an order of `day`. A number that stands on a day which
+/// the message's own time finds closed is named so, whether or not memory still has that day.
+pub(super) fn conflict(
+    event: &OrderEvent,
+    field: &'static str,
+    day: Day,
+    is_closed: bool,
+) -> HoldReason {
+    let is_other_day = event.accepted_at.is_some_and(|at| at.day() != day);
+    if field == "accepted_at" && is_other_day && is_closed {
+        return HoldReason::SameIdOtherDay;
+    }
+    HoldReason::SameIdOtherContent { field }
+}
+
 /// Why an event cannot be applied whatever the order is.
 fn admission(policy: &Policy, event: &OrderEvent) -> Option<HoldReason> {
     let day = event.accepted_at.unwrap_or(event.occurred_at).day();
@@ -308,15 +323,9 @@ impl Run<'_> {
         self.fate(item, fate);
     }
 
-    /// A number that stands on a day which the message's own time finds closed is named so,
-    /// whether or not memory still has that day.
     fn conflict(&self, item: &Incoming, day: Day, field: &'static str) -> HoldReason {
-        let other = item.event.accepted_at.map(Moment::day).filter(|other| *other != day);
         let closed_at = day.end().plus_ms(self.shard.settings.seal_after_ms);
-        if field == "accepted_at" && other.is_some() && item.received_at >= closed_at {
-            return HoldReason::SameIdOtherDay;
-        }
-        HoldReason::SameIdOtherContent { field }
+        conflict(&item.event, field, day, item.received_at >= closed_at)
     }
 
     /// The whole order: from memory where it is amended, else its first event and its kinds.

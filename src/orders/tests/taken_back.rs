@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::{HOUR_MS, POLICY, accepted, bare, day, platform};
 use crate::domain::event::{OrderEvent, OrderKind};
+use crate::domain::hold::HoldReason;
 use crate::domain::ids::FeedId;
 use crate::domain::time::Moment;
 use crate::orders::columns::RawMessage;
@@ -84,4 +85,21 @@ fn events_of_which_only_the_kind_is_known_are_said_too() {
     }
     let again = again.unwrap();
     assert_eq!((again.kinds(), again.standing()), (order.kinds(), order.standing()));
+}
+
+/// Previously what came by a slower partition while the day was open was held for another reason
+/// where the day was sealed by then.
+#[test]
+fn what_came_while_its_day_was_open_is_held_as_it_would_have_been_then() {
+    let order = Order::new(accepted("1", 1, at("2026-07-03", 23), 150_102));
+    for (received_at, expected) in [
+        (at("2026-07-05", 23), HoldReason::SameIdOtherContent { field: "accepted_at" }),
+        (at("2026-07-06", 0), HoldReason::SameIdOtherDay),
+    ] {
+        let mut moved = late(accepted("1", 1, at("2026-07-04", 1), 150_102));
+        moved.raw.received_at = received_at;
+        let effects = run(vec![moved], order.clone());
+        let reasons = effects.reclassified.into_iter().filter_map(|(.., reason)| reason);
+        assert_eq!(reasons.collect::<Vec<_>>(), [expected], "received {received_at}");
+    }
 }
