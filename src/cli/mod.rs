@@ -30,7 +30,7 @@ use crate::serve::ServeError;
 use crate::serve::export::export;
 use crate::serve::status::status;
 use crate::serve::text;
-use crate::simulate::generate::{GenerateError, GenerateOptions, Profile, generate};
+use crate::simulate::generate::{GenerateError, GenerateOptions, generate};
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -105,7 +105,7 @@ async fn run(options: Options) -> Result<ExitCode, CliError> {
                 days: asked.days,
                 seed: asked.seed,
                 cases: GenerateOptions::usual_cases(asked.orders),
-                profile: Profile::Demo,
+                profile: asked.profile.profile(),
             };
             let bar = progress::bar("generate", Some(asked.orders));
             let summary = generate(&options, &asked.out, &mut |orders| bar.set_position(orders))?;

@@ -12,6 +12,7 @@ use crate::forward::canonical::Limits as PublishLimits;
 use crate::hub::{HubSettings, LogChoice};
 use crate::log::embedded::Retention;
 use crate::log::kafka::{KafkaClock, KafkaSettings, KafkaSettingsError};
+use crate::simulate::generate::Profile;
 
 /// 职保: the integration hub of occupational-injury protection for gig workers.
 #[derive(Debug, Parser)]
@@ -215,9 +216,32 @@ pub(super) struct Generate {
     /// The same seed gives the same messages.
     #[arg(long)]
     pub(super) seed: u64,
+    /// Which messages.
+    #[arg(long, value_enum, default_value_t = ProfileArg::Demo)]
+    pub(super) profile: ProfileArg,
     /// Folder to write.
     #[arg(long)]
     pub(super) out: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum ProfileArg {
+    /// All counterparties, and everything that can go wrong.
+    Demo,
+    /// Orders of the platforms that stream JSON, accepted, then completed or cancelled.
+    Bench,
+    /// The acceptances of such orders alone.
+    Acceptances,
+}
+
+impl ProfileArg {
+    pub(super) const fn profile(self) -> Profile {
+        match self {
+            Self::Demo => Profile::Demo,
+            Self::Bench => Profile::Bench,
+            Self::Acceptances => Profile::Acceptances,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

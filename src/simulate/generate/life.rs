@@ -2,6 +2,7 @@
 
 use rand::Rng;
 
+use super::Profile;
 use super::mix::Kind;
 use super::native::{Extra, Native, Step};
 use super::platforms::{ELEME, ELEME_DAILY, PLATFORMS};
@@ -59,7 +60,7 @@ impl Run {
             take: Take { rider, at_ms, county: place.code },
             pickup_only: false,
             delay_hours: 0,
-            in_daily: platform == ELEME,
+            in_daily: platform == ELEME && self.options.profile == Profile::Demo,
         };
         if self.riders.get(rider).role == Role::Watched {
             self.plain(&order);
@@ -87,7 +88,9 @@ impl Run {
     pub(super) fn plain(&mut self, order: &Order) {
         self.before_acceptance(order);
         self.tell(order, Step::Accepted, &order.take, order.take.at_ms);
-        self.after_acceptance(order, &order.take);
+        if self.options.profile != Profile::Acceptances {
+            self.after_acceptance(order, &order.take);
+        }
         self.count(order);
     }
 

@@ -229,7 +229,7 @@ impl Mix {
         }
     }
 
-    /// Two messages an order and 1 % duplicates, nothing else.
+    /// Plain lives and 1 % duplicates, nothing else.
     pub(super) fn bench() -> Self {
         Self {
             created: 0,

@@ -72,8 +72,11 @@ impl GenerateOptions {
 pub enum Profile {
     /// All counterparties, and everything that can go wrong.
     Demo,
-    /// Orders of Meituan alone: accepted, then completed or cancelled, 1 % sent twice.
+    /// Orders of the platforms that stream JSON: accepted, then completed or cancelled, 1 % of the
+    /// messages sent twice, and nothing else.
     Bench,
+    /// The same orders' acceptances alone: a message an order, 1 % sent twice.
+    Acceptances,
 }
 
 /// What was generated.

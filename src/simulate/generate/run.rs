@@ -59,7 +59,7 @@ impl Run {
         let files = Files::create(out, ChaCha8Rng::seed_from_u64(rng.random()))?;
         let mix = match options.profile {
             Profile::Demo => Mix::demo(),
-            Profile::Bench => Mix::bench(),
+            Profile::Bench | Profile::Acceptances => Mix::bench(),
         };
         let regions = Regions::load();
         // The day before the first one has orders too, and a day's work may be told a day later.

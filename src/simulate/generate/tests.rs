@@ -194,14 +194,24 @@ fn a_run_without_days_is_refused() {
 }
 
 #[test]
-fn a_bench_run_is_meituan_alone() {
-    let folder = Folder::new("bench");
-    let bench = GenerateOptions { profile: Profile::Bench, cases: 0, ..options(5000, 1) };
-    run(&bench, &folder);
-    let truth = folder.truth();
-    assert_eq!(sum_of(&truth["counts"]["meituan"]), 5000);
-    assert_eq!(sum_of(&truth["counts"]), 5000);
-    assert_eq!(sum_of(&truth["messages"]["applied"]), 10_000);
-    assert_eq!(sum_of(&truth["messages"]["held"]), 0);
-    assert!(folder.arrivals().iter().all(|row| row.1 == "meituan" && row.2 == "orders"));
+fn a_bench_run_has_orders_in_json_and_nothing_else() {
+    for (profile, messages_each) in [(Profile::Bench, 2), (Profile::Acceptances, 1)] {
+        let folder = Folder::new(&format!("bench-{messages_each}"));
+        let bench = GenerateOptions { profile, cases: 0, ..options(5000, 1) };
+        run(&bench, &folder);
+        let truth = folder.truth();
+        let platforms = truth["counts"].as_object().expect("an object");
+        let expected =
+            ["caocao-chuxing", "didi-chuxing", "eleme", "jd-miaosong", "meituan", "sf-tongcheng"];
+        assert_eq!(platforms.keys().map(String::as_str).collect::<Vec<_>>(), expected);
+        assert_eq!(sum_of(&truth["counts"]), 5000);
+        assert!((3000..3500).contains(&sum_of(&truth["counts"]["meituan"])));
+        assert_eq!(sum_of(&truth["messages"]["applied"]), 5000 * messages_each);
+        assert_eq!(sum_of(&truth["messages"]["held"]), 0);
+        assert_eq!(sum_of(&truth["messages"]["ignored"]), 0);
+        let again = sum_of(&truth["messages"]["duplicate"]);
+        assert!((30..200).contains(&again), "{again} messages sent again");
+        let is_json = |path: &Path| path.extension().is_some_and(|it| it == "ndjson");
+        assert!(folder.arrivals().iter().all(|row| row.2 == "orders" && is_json(&row.0)));
+    }
 }
