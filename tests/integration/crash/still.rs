@@ -11,6 +11,8 @@ use super::{PATIENCE, Trial};
 type Place = (String, i64);
 /// Who holds a partition, and the next record to apply.
 type Position = (Option<String>, i64);
+/// Topic, partition, owner, next record.
+type Row = (String, i64, Option<String>, i64);
 
 impl Trial {
     /// Stops an instance that holds partitions, prints how soon others commit on them, and lets it
@@ -62,11 +64,10 @@ impl Trial {
         let sql = "select topic, partition, owner, next_offset from position";
         let since = Instant::now();
         loop {
-            let rows: Result<Vec<(String, i64, Option<String>, i64)>, _> =
-                sqlx::query_as(sql).fetch_all(&self.database).await;
-            match rows {
+            match sqlx::query_as::<_, Row>(sql).fetch_all(&self.database).await {
                 Ok(rows) => {
-                    let row = |(topic, partition, owner, next)| ((topic, partition), (owner, next));
+                    let row =
+                        |(topic, partition, owner, next): Row| ((topic, partition), (owner, next));
                     return rows.into_iter().map(row).collect();
                 }
                 Err(error) => assert!(since.elapsed() < PATIENCE, "{error}"),
