@@ -11,7 +11,7 @@ ORDERS ?= 1000000
 KILLS ?= 300
 CRASH_TEST = crash::crashes_of_everything_lose_nothing_and_double_nothing
 
-.PHONY: demo test truth simulate crash reliability lint fmt
+.PHONY: demo test truth simulate crash reliability bench lint fmt
 
 # The main job at full size, with simulators of every counterparty.
 demo:
@@ -53,6 +53,13 @@ crash:
 	cargo build --release
 	ZHIBAO_BIN="$${CARGO_TARGET_DIR:-target}/release/zhibao" ZHIBAO_CRASH_KILLS=$(KILLS) \
 		cargo test --test integration -- --exact --nocapture $(CRASH_TEST)
+
+# The hub beside a bare loop, plain SQL, Kafka Streams and Redpanda Connect, on the same messages.
+bench: ORDERS = 10000000
+bench: MESSAGES ?= mix
+bench:
+	@scripts/setup bench
+	scripts/bench $(ORDERS) $(MESSAGES)
 
 # All of it at length, in the background of a day; adds a line to docs/reliability.md.
 reliability:

@@ -1,0 +1,47 @@
+//! Contenders of `make bench` that are written in Rust: the bare loop, which is the ceiling, and
+//! plain SQL. They share nothing with the hub but the libraries for Kafka, JSON and PostgreSQL.
+//!
+//! usage: contenders ceiling BROKERS PREFIX OUT THREADS
+//!        contenders plain-sql BROKERS PREFIX OUT DATABASE
+
+mod ceiling;
+mod counts;
+mod input;
+mod orders;
+mod plain_sql;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+fn run(arguments: &[&str]) -> Result<u64, Failure> {
+    match arguments {
+        ["ceiling", brokers, prefix, out, threads] => {
+            ceiling::run(brokers, prefix, Path::new(out), threads.parse()?)
+        }
+        ["plain-sql", brokers, prefix, out, database] => {
+            plain_sql::run(brokers, prefix, Path::new(out), database)
+        }
+        _ => {
+            Err(format!("expected ceiling or plain-sql and what it needs, found {arguments:?}")
+                .into())
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    // `cargo bench` adds an argument of its own.
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|it| it != "--bench").collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match run(&arguments) {
+        Ok(messages) => {
+            eprintln!("{messages} messages");
+            ExitCode::SUCCESS
+        }
+        Err(failure) => {
+            eprintln!("contenders: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
