@@ -9,7 +9,7 @@ use std::sync::Arc;
 use zhibao::domain::event::OrderEvent;
 use zhibao::domain::ids::{ConnectorId, FeedId};
 use zhibao::domain::message::{Message, Source};
-use zhibao::domain::time::{Day, Moment};
+use zhibao::domain::time::Moment;
 use zhibao::normalize::{Connectors, Normalized, TokenKeys};
 use zhibao::orders::columns::{Columns, RawMessage};
 use zhibao::orders::effects::{Effects, Incoming};
@@ -205,10 +205,5 @@ impl Prepared {
     /// And back.
     fn segment_decode(&self) -> usize {
         decode(black_box(&self.encoded)).expect("a segment").1.rows()
-    }
-
-    /// Of which day the orders are, for the reader of a failure.
-    pub(crate) fn day() -> Day {
-        Moment::from_ms(FIRST_MS).day()
     }
 }

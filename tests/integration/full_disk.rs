@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -163,6 +163,6 @@ async fn a_full_disk_loses_nothing_and_doubles_nothing() {
     let adjusted = folder.path("adjusted.json");
     let truth = with_repeats(&json(&generated.join("truth.json")), &export);
     std::fs::write(&adjusted, truth.to_string()).unwrap();
-    assert_truth(&adjusted, Path::new(&folder.path("out/export.json")));
+    assert_truth(&adjusted, &folder.path("out/export.json"));
     hub.done(&["status"]);
 }

@@ -21,7 +21,6 @@ const (
 // orders reads the topics from their beginning to the ends that they had at the start.
 type orders struct {
 	client *kgo.Client
-	prefix string
 	number map[string]int
 	// place and end of what is still to be read
 	left map[place]int64
@@ -61,7 +60,7 @@ func registerOrders(ctx context.Context, brokers []string, prefix, group string)
 			left[place{end.Topic, end.Partition}] = end.Offset
 		}
 	})
-	input := &orders{client, prefix, number, left}
+	input := &orders{client, number, left}
 	make := func(*service.ParsedConfig, *service.Resources) (service.BatchInput, error) {
 		return input, nil
 	}

@@ -60,7 +60,7 @@ impl Trial {
     }
 
     /// Owner and position of each partition; the database may be away for a while.
-    async fn places(&self) -> BTreeMap<Place, Position> {
+    pub(super) async fn places(&self) -> BTreeMap<Place, Position> {
         let sql = "select topic, partition, owner, next_offset from position";
         let since = Instant::now();
         loop {

@@ -32,7 +32,8 @@ import org.apache.kafka.streams.state.Stores;
  * Runs the topology over everything that the topics hold, and writes the counts.
  *
  * <p>Arguments: brokers, prefix of the topics, an id for this run, folder for its state, file for
- * the counts, partitions of the output, threads, and the topics.
+ * the counts, partitions of the output, threads, and the topics. The property {@code zhibao.orders}
+ * says how many orders the counts hold in the end.
  */
 public final class Main {
     private static final Duration LOOK = Duration.ofMillis(200);
@@ -72,13 +73,13 @@ public final class Main {
                 Thread.sleep(LOOK.toMillis());
             }
             // What the last second brought is written before the end.
-            Map<String, Long> counted = awaitCounts(brokers, counts, total(arguments));
+            Map<String, Long> counted = awaitCounts(brokers, counts, expectedOrders());
             streams.close(Duration.ofSeconds(60));
             write(out, counted);
         }
     }
 
-    private static long total(String[] arguments) {
+    private static long expectedOrders() {
         String expected = System.getProperty("zhibao.orders");
         if (expected == null) {
             throw new IllegalArgumentException("expected -Dzhibao.orders=<orders that count>");
@@ -118,7 +119,7 @@ public final class Main {
         return topology;
     }
 
-    /** As the documentation advises for throughput; see README.md beside the project file. */
+    /** As the documentation advises for throughput; see benches/README.md. */
     private static Properties properties(String brokers, String id, Path state, int threads) {
         Properties properties = new Properties();
         properties.put(StreamsConfig.APPLICATION_ID_CONFIG, id);
