@@ -105,14 +105,8 @@ impl Owner {
         self.add_counts(&mut tx, &counts).await?;
         late.append(&waited.late);
         self.write_waited(&mut tx, &late, &waited.waiting, &mut hasher).await?;
-        if let Some(platform) = &self.platform {
-            let policy = &self.engine.policy;
-            let at = self.claim.received_at;
-            let key = &self.key;
-            let of = (platform, key);
-            if snapshot::after_seal(&mut tx, policy, of, day, at, is_command).await? {
-                self.join_riders(&mut tx, day, &mut hasher).await?;
-            }
+        if self.tell_sealed(&mut tx, day, &counts, is_command).await? {
+            self.join_riders(&mut tx, day, &mut hasher).await?;
         }
         let progress = self.still("seal");
         let after = self.progress_row(&mut tx, &progress, Vec::new(), hasher).await?;
@@ -126,6 +120,37 @@ impl Owner {
         shard.forget_waited(&waited.prints, batch);
         shard.close(day, Phase::Sealed, next_ordinal);
         Ok(Step::Worked(0))
+    }
+
+    /// Owes what is told of the day, and of days that were told before and have lost an order with
+    /// it: one that lies on this day may count on another, where it was accepted first. Returns
+    /// whether every partition has sealed the day.
+    async fn tell_sealed(
+        &self,
+        tx: &mut Tx,
+        day: Day,
+        taken_back: &BTreeMap<CountCell, i64>,
+        is_command: bool,
+    ) -> Result<bool, EngineError> {
+        let (Some(platform), Some(shard)) = (&self.platform, &self.shard) else {
+            return Ok(false);
+        };
+        let (policy, of) = (&self.engine.policy, (platform, &self.key));
+        let at = self.claim.received_at;
+        let days = taken_back.keys().map(|cell| cell.place.day);
+        let mut days: BTreeSet<Day> = days.filter(|day| !shard.is_open(*day, at)).collect();
+        days.insert(day);
+        self.lock_days(tx, days.clone()).await?;
+        let mut is_whole = false;
+        for told in days {
+            if told == day {
+                is_whole = snapshot::after_seal(tx, policy, of, day, at, is_command).await?;
+            } else {
+                self.keep_sealed(tx, told).await?;
+                snapshot::after_seal(tx, policy, of, told, at, is_command).await?;
+            }
+        }
+        Ok(is_whole)
     }
 
     async fn waited_until(&self, day: Day) -> Result<Waited, EngineError> {

@@ -1,11 +1,14 @@
 //! Days that only some of a topic's partitions have orders of.
 
+use sqlx::Row;
+
 use super::bench::{Bench, Order, accepted, july, work};
 use crate::domain::time::Day;
 
 crate::store::scratch::on_each_engine!(
     what_is_owed_of_a_day_waits_for_a_partition_without_orders_of_it,
     a_day_is_told_whose_only_order_was_first_taken_for_another_days,
+    a_day_is_told_again_that_loses_an_order_of_another_day,
     a_command_seals_a_day_that_a_partition_without_messages_has_no_order_of,
 );
 
@@ -68,6 +71,42 @@ async fn a_day_is_told_whose_only_order_was_first_taken_for_another_days() {
                     and key like '%2026-07-02' and body like '%\"orders\":1%'";
         assert_eq!(bench.number(told).await, 1, "late: {is_late}");
     }
+}
+
+/// X of 2 July is given again on 7 July, and then moves to 6 July, which is sealed, since another
+/// rider had it first. When 7 July is sealed, it is found to be the X of 2 July and taken back.
+/// Previously nobody was told that 6 July had lost it (seed 5004094).
+async fn a_day_is_told_again_that_loses_an_order_of_another_day() {
+    let bench = Bench::new("meituan", 1).await;
+    let mut owner = bench.owner(0).await;
+    let last = "select body from outbox where kind = 'order_counts' and key like '%2026-07-06' \
+                order by revision desc limit 1";
+    let told = async || {
+        let mut tx = bench.engine.db.snapshot().await.unwrap();
+        let body: String = sqlx::query(last).fetch_one(&mut *tx).await.unwrap().get("body");
+        let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+        body["counties"][0]["orders"].as_i64().unwrap()
+    };
+    let before = [
+        (july(2, 610), accepted("X", 7, july(2, 600))),
+        (july(6, 1), accepted("A", 1, july(6, 0))),
+        (july(7, 20), accepted("X", 8, july(7, 10))),
+        (july(9, 10), accepted("B", 1, july(9, 10))),
+    ];
+    for (at, order) in before {
+        bench.append((0, "orders"), at, &[order.bytes()]).await;
+        work(&mut owner).await;
+    }
+    assert_eq!(told().await, 1);
+    let earlier = accepted("X", 9, july(6, 1430));
+    bench.append((0, "orders"), july(9, 30), &[earlier.bytes()]).await;
+    work(&mut owner).await;
+    assert_eq!(told().await, 2);
+    let after = accepted("C", 1, july(10, 10));
+    bench.append((0, "orders"), july(10, 10), &[after.bytes()]).await;
+    work(&mut owner).await;
+    assert_eq!(told().await, 1);
+    assert_eq!(bench.counted().await, 4, "X on 2 July, A, B, C");
 }
 
 /// A partition that gets no messages never comes to the end of a day by its own clock; an operator
