@@ -26,8 +26,8 @@ use crate::orders::segment::SegmentError;
 use crate::schema::encode::EncodeError;
 use crate::schema::topics::{ORDERS, OTHERS};
 use crate::schema::{Record, SchemaIds};
-use crate::store::positions::{PartitionKey, topics};
-use crate::store::publish::keep_schema;
+use crate::store::positions::PartitionKey;
+use crate::store::publish::{keep_schema, partitions as waiting_partitions};
 use crate::store::{Database, StoreError};
 
 /// Limits of publishing.
@@ -90,6 +90,26 @@ impl From<sqlx::Error> for CanonicalError {
 /// Events that were appended, by topic.
 pub type Published = BTreeMap<&'static str, u64>;
 
+/// Where events wait to be published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Order events of a raw partition.
+    Orders(PartitionKey),
+    /// The publishing outbox of a canonical topic.
+    Others(&'static str),
+}
+
+impl Place {
+    /// The canonical topic that they go to.
+    #[must_use]
+    pub const fn topic(&self) -> &'static str {
+        match self {
+            Self::Orders(_) => ORDERS,
+            Self::Others(topic) => topic,
+        }
+    }
+}
+
 /// Publishes what one database has committed.
 pub struct Publisher {
     db: Database,
@@ -131,29 +151,45 @@ impl Publisher {
     pub async fn run_until_idle(&self) -> Result<Published, CanonicalError> {
         self.prepare().await?;
         let mut published = Published::new();
-        for key in self.partitions().await? {
-            while let Some(pass) = self.append_orders(&key).await? {
-                *published.entry(ORDERS).or_default() += pass.events;
-                self.confirm_orders(pass).await?;
-            }
-        }
-        for topic in OTHERS {
-            while let Some(rows) = self.append_others(topic).await? {
-                *published.entry(topic).or_default() += u64::try_from(rows.len()).unwrap_or(0);
-                self.confirm_others(topic, &rows).await?;
+        for place in self.places().await? {
+            while let Some(events) = self.pass(&place).await? {
+                *published.entry(place.topic()).or_default() += events;
             }
         }
         Ok(published)
     }
 
-    async fn partitions(&self) -> Result<Vec<PartitionKey>, CanonicalError> {
+    /// Everywhere that something may wait, in the order in which it is published.
+    ///
+    /// # Errors
+    /// [`CanonicalError`] where the database refuses.
+    pub async fn places(&self) -> Result<Vec<Place>, CanonicalError> {
         let mut tx = self.db.snapshot().await?;
-        let topics = topics(&mut tx).await?;
+        let partitions = waiting_partitions(&mut tx).await?;
         tx.commit().await?;
-        let keys = topics.into_iter().flat_map(|(topic, partitions)| {
-            (0..partitions).map(move |partition| PartitionKey { topic: topic.clone(), partition })
-        });
-        Ok(keys.collect())
+        let orders = partitions.into_iter().map(Place::Orders);
+        Ok(orders.chain(OTHERS.into_iter().map(Place::Others)).collect())
+    }
+
+    /// One pass: appends about as much of a place as [`Limits`] say, and confirms it; how many
+    /// events that was, or `None` where nothing waited.
+    ///
+    /// # Errors
+    /// [`CanonicalError`]; what was appended may be appended again, under the same ids.
+    pub async fn pass(&self, place: &Place) -> Result<Option<u64>, CanonicalError> {
+        match place {
+            Place::Orders(key) => {
+                let Some(pass) = self.append_orders(key).await? else { return Ok(None) };
+                let events = pass.events;
+                self.confirm_orders(pass).await?;
+                Ok(Some(events))
+            }
+            Place::Others(topic) => {
+                let Some(rows) = self.append_others(topic).await? else { return Ok(None) };
+                self.confirm_others(topic, &rows).await?;
+                Ok(Some(u64::try_from(rows.len()).unwrap_or(0)))
+            }
+        }
     }
 
     async fn append(

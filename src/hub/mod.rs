@@ -105,6 +105,8 @@ pub struct Hub {
     owners: process::Owners,
     /// Moves whenever records may have come in from within this process.
     appended: watch::Sender<()>,
+    /// Moves whenever the process role has committed all that it found.
+    committed: watch::Sender<()>,
     /// Becomes true when the owners have to stop at their next batch boundary.
     stop: watch::Sender<bool>,
     /// Becomes true when partitions are to be claimed or given back.
@@ -361,6 +363,7 @@ impl Hub {
             topic_prefix: String::new(),
             owners: process::Owners::default(),
             appended: watch::Sender::new(()),
+            committed: watch::Sender::new(()),
             stop: watch::Sender::new(false),
             share_due: watch::Sender::new(false),
             forgotten_before: HashMap::new(),

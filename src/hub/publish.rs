@@ -1,4 +1,5 @@
-//! The publishing role: committed events to the canonical topics.
+//! The publishing role: committed events to the canonical topics. One instance publishes for all,
+//! so that what is published keeps its order; it does so beside what it processes itself.
 
 #[cfg(test)]
 mod tests;
@@ -6,12 +7,85 @@ mod tests;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use tokio::sync::watch;
+
+use super::service::leads;
 use super::{Hub, HubError};
+use crate::apply::engine::Engine;
+use crate::domain::time::Moment;
 use crate::forward::canonical::{Published, Publisher};
 use crate::log::LogError;
 use crate::schema::topics::{ORDERS, OTHERS};
 
+/// The publishing role of an instance.
+pub(super) struct Publishing {
+    engine: Arc<Engine>,
+    /// `None` where canonical topics are off.
+    publisher: Option<Publisher>,
+    /// Whether the topics were made, or found.
+    is_prepared: bool,
+    /// When this instance last asked whether it publishes for all, and heard that it does.
+    led_at: Option<Moment>,
+}
+
+impl Publishing {
+    /// Publishes once what waits anywhere, where this instance publishes for all; between two
+    /// passes it ends when it is told to stop. Gives how many events that was.
+    ///
+    /// # Errors
+    /// [`HubError`] where log or database fail; what was published before stays so.
+    pub(super) async fn sweep(&mut self, told: &watch::Receiver<bool>) -> Result<u64, HubError> {
+        let swept = self.sweep_once(told).await;
+        if swept.is_err() {
+            (self.is_prepared, self.led_at) = (false, None);
+        }
+        swept
+    }
+
+    async fn sweep_once(&mut self, told: &watch::Receiver<bool>) -> Result<u64, HubError> {
+        let Some(publisher) = &self.publisher else { return Ok(0) };
+        if !still_leads(&self.engine, &mut self.led_at).await? {
+            return Ok(0);
+        }
+        if !self.is_prepared {
+            publisher.prepare().await?;
+            self.is_prepared = true;
+        }
+        let mut published = 0;
+        for place in publisher.places().await? {
+            if *told.borrow() || !still_leads(&self.engine, &mut self.led_at).await? {
+                break;
+            }
+            published += publisher.pass(&place).await?.unwrap_or(0);
+        }
+        Ok(published)
+    }
+}
+
+/// Whether this instance publishes for all, as of a third of a lease ago at most.
+async fn still_leads(engine: &Engine, led_at: &mut Option<Moment>) -> Result<bool, HubError> {
+    let now = (engine.clock)();
+    // A clock that was set back says nothing.
+    let is_recent = |at: &Moment| (0..engine.settings.lease_ms / 3).contains(&now.since_ms(*at));
+    if led_at.as_ref().is_some_and(is_recent) {
+        return Ok(true);
+    }
+    *led_at = leads(engine, "publish").await?.then_some(now);
+    Ok(led_at.is_some())
+}
+
 impl Hub {
+    /// What publishes beside this hub's other roles.
+    pub(super) fn publishing(&self) -> Publishing {
+        let is_on = self.engine.settings.canonical_topics;
+        Publishing {
+            engine: Arc::clone(&self.engine),
+            publisher: is_on.then(|| self.publisher()),
+            is_prepared: false,
+            led_at: None,
+        }
+    }
+
     /// Publishes everything that is committed and not published yet; nothing where canonical
     /// topics are off.
     ///

@@ -1,5 +1,5 @@
-//! The hub as a service: page, API and intake, process, forward and acknowledgements, all of them
-//! or some, until it is told to stop. It ends at a batch boundary and gives its leases back.
+//! The hub as a service: page, API and intake, process, publish, forward and acknowledgements, all
+//! of them or some, until it is told to stop. It ends at a batch boundary and gives its leases back.
 //!
 //! What the log brings is applied as soon as intake over HTTP says so; what another process
 //! appends to the same data folder is found within a second. Days are sealed and late events are
@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use super::forward::fetch_acks;
 use super::http::HttpAccess;
 use super::process::beat_until_stopped;
+use super::publish::Publishing;
 use super::{Destinations, Hub, HubError, Role};
 use crate::apply::engine::Engine;
 use crate::forward::contract::Contract;
@@ -24,8 +25,16 @@ use crate::store::instances::lead;
 
 /// How long a record that another process appended may lie before it is seen.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Between two sweeps of publishing, at least.
+const PUBLISH_EVERY: Duration = Duration::from_millis(100);
+/// Events that make a sweep worth its while. A smaller one reads about as much as a large one, for
+/// the orders that its completions are of: the next waits [`REST`] times as long as it took.
+const SWEEP_EVENTS: u64 = 65_536;
+const REST: u32 = 3;
 /// How long is waited at most before brokers that are away are asked again.
 const LOOK_EVERY_MAX: Duration = Duration::from_secs(30);
+/// Between two looks at what the log need not keep.
+const TRIM_EVERY: Duration = Duration::from_secs(60);
 /// Between two looks at a counterparty's acknowledgements.
 const ACKS_EVERY: Duration = Duration::from_secs(2);
 
@@ -85,6 +94,7 @@ impl Hub {
             });
         }
         if service.has(Role::Forward) {
+            self.spawn_publish(&mut roles);
             self.spawn_forward(&mut roles, relay, &service.destinations);
         }
         let processed = self.work_until_stopped(&service.roles).await;
@@ -96,6 +106,15 @@ impl Hub {
         }
         let closed = self.close().await;
         outcome.and(closed)
+    }
+
+    fn spawn_publish(&self, roles: &mut JoinSet<Result<(), HubError>>) {
+        let (publishing, told) = (self.publishing(), self.stop.clone());
+        let committed = self.committed.subscribe();
+        roles.spawn(async move {
+            let stopped = told.subscribe();
+            ended(&told, publish(publishing, committed, stopped).await)
+        });
     }
 
     fn spawn_forward(
@@ -120,42 +139,75 @@ impl Hub {
         let progress = Arc::new(AtomicU64::new(0));
         let mut appended = self.appended.subscribe();
         let mut stopped = self.stop.subscribe();
+        if !roles.contains(&Role::Process) {
+            // The sender lives in the hub: the wait ends with the value alone.
+            drop(stopped.wait_for(|stop| *stop).await);
+            return Ok(());
+        }
         let mut pause = LOOK_EVERY;
+        let mut trim_at = Instant::now();
         while !*stopped.borrow() {
             appended.mark_unchanged();
-            match self.process_and_publish(&progress, roles).await {
-                Ok(()) => pause = LOOK_EVERY,
-                // Nothing was committed by halves; what is owned is claimed again.
-                Err(error) if error.is_passing() => {
-                    tracing::warn!(pause_s = pause.as_secs(), "{error}; going on by itself");
-                    pause = LOOK_EVERY_MAX.min(2 * pause);
-                }
-                Err(error) => return Err(error),
+            // Nothing was committed by halves; what is owned is claimed again.
+            let mut round = self.apply_until_idle(&progress).await.map(drop);
+            self.committed.send_replace(());
+            if round.is_ok() && trim_at <= Instant::now() {
+                trim_at = Instant::now() + TRIM_EVERY;
+                round = self.trim_log().await.map(drop);
             }
+            let is_whole = round.is_ok();
+            pause = pause_after(round, pause)?;
             tokio::select! {
                 // Both senders live in the hub: the waits end with a new value alone.
-                _ = appended.changed() => {}
+                _ = appended.changed(), if is_whole => {}
                 _ = stopped.wait_for(|stop| *stop) => {}
                 () = tokio::time::sleep(pause) => {}
             }
         }
         Ok(())
     }
+}
 
-    pub(super) async fn process_and_publish(
-        &mut self,
-        progress: &Arc<AtomicU64>,
-        roles: &[Role],
-    ) -> Result<(), HubError> {
-        if roles.contains(&Role::Process) {
-            self.process_until_idle(progress).await?;
+/// How long to wait after a round of a role: longer after each error that passes by itself.
+fn pause_after(round: Result<(), HubError>, pause: Duration) -> Result<Duration, HubError> {
+    match round {
+        Ok(()) => Ok(LOOK_EVERY),
+        Err(error) if error.is_passing() => {
+            tracing::warn!(pause_s = pause.as_secs(), "{error}; going on by itself");
+            Ok(LOOK_EVERY_MAX.min(2 * pause))
         }
-        // One instance publishes for all, so that what is published keeps its order.
-        if roles.contains(&Role::Forward) && leads(&self.engine, "publish").await? {
-            self.publish_until_idle().await?;
-        }
-        Ok(())
+        Err(error) => Err(error),
     }
+}
+
+/// Publishes what is committed, beside whoever commits: at once where the own process role has
+/// nothing more to do, and once a second while it works, or others do.
+async fn publish(
+    mut publishing: Publishing,
+    mut committed: watch::Receiver<()>,
+    mut stopped: watch::Receiver<bool>,
+) -> Result<(), HubError> {
+    let mut pause = LOOK_EVERY;
+    while !*stopped.borrow() {
+        committed.mark_unchanged();
+        let began = Instant::now();
+        let swept = publishing.sweep(&stopped).await;
+        let is_whole = swept.is_ok();
+        let is_large = swept.as_ref().is_ok_and(|events| *events >= SWEEP_EVENTS);
+        let rest = if is_large { PUBLISH_EVERY } else { PUBLISH_EVERY.max(REST * began.elapsed()) };
+        pause = pause_after(swept.map(drop), pause)?;
+        tokio::select! {
+            _ = stopped.wait_for(|stop| *stop) => {}
+            () = tokio::time::sleep(rest) => {}
+        }
+        tokio::select! {
+            // Its sender lives in the hub that waits for this role.
+            _ = committed.changed(), if is_whole => {}
+            _ = stopped.wait_for(|stop| *stop) => {}
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+    Ok(())
 }
 
 /// Whether this instance does some work for all.

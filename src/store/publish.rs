@@ -73,6 +73,30 @@ pub async fn advance(tx: &mut Tx, key: &PartitionKey, batch: u64) -> Result<(), 
     Ok(())
 }
 
+/// Partitions where something may wait: those with a batch beyond the cursor, which need not have
+/// written anything to publish, and those where sealing left something unpublished. Partitions
+/// that a topic is being grown to are not among them yet.
+///
+/// # Errors
+/// [`StoreError`] where the engine refuses.
+pub async fn partitions(tx: &mut Tx) -> Result<Vec<PartitionKey>, StoreError> {
+    let rows = sqlx::query(
+        "select p.topic, p.partition from position p \
+         join topic t on t.topic = p.topic and p.partition < t.partitions \
+         left join publish_cursor c on c.topic = p.topic and c.partition = p.partition \
+         where p.batch > coalesce(c.batch, 0) or exists (select 1 from segment s \
+           where s.topic = p.topic and s.partition = p.partition and s.kind = 'unpublished') \
+         order by p.topic, p.partition",
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    let key = |row: &sqlx::any::AnyRow| {
+        let partition = column::number(row, "partition", "position.partition")?;
+        Ok(PartitionKey { topic: row.try_get("topic")?, partition })
+    };
+    rows.iter().map(key).collect()
+}
+
 /// Segments of a partition with rows beyond the cursor: base and delta of days that are not
 /// sealed, in order of their last batch, and everything that sealing left unpublished. A segment
 /// of a batch of the partition that this one came from has that batch's place and time.

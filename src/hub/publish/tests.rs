@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use tokio::sync::watch;
+
 use self::consumer::{Consumed, Seen, consume, orders};
 use crate::apply::engine::ApplySettings;
 use crate::domain::time::Day;
@@ -318,6 +320,50 @@ async fn joined_segments_and_short_passes_publish_everything_once() {
     assert!(other.is_empty() && found.len() == usual.len(), "came more often: {other:?}");
     hub.close().await.unwrap();
     plain.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_one_instance_publishes_beside_processing_is_everything() {
+    let folder = Folder::generated(2500, 25);
+    let apply = ApplySettings {
+        batch_bytes_max: 24 << 10,
+        merge_segments_min: 2,
+        early_segments_done_min: 2,
+        lease_ms: 3_600_000,
+        ..ApplySettings::default()
+    };
+    let limits = Limits { pass_events_max: 300, append_records_max: 70, ..Limits::default() };
+    let mut hub = folder.hub("early", apply, limits).await;
+    let told = watch::Sender::new(false);
+    let (mut publishing, stopped) = (hub.publishing(), told.subscribe());
+    let beside = tokio::spawn(async move {
+        let (mut sweeps, mut events) = (0, 0);
+        while !*stopped.borrow() {
+            let swept = publishing.sweep(&stopped).await.unwrap();
+            (sweeps, events) = (sweeps + u64::from(swept > 0), events + swept);
+            tokio::task::yield_now().await;
+        }
+        (publishing, sweeps, events)
+    });
+    for file in folder.arrivals() {
+        take_in(&hub, &[file], false).await;
+        process(&mut hub).await;
+    }
+    told.send_replace(true);
+    let (mut publishing, sweeps, events) = beside.await.unwrap();
+    assert!(sweeps > 20 && events > 1000, "{sweeps} sweeps published {events} events");
+
+    // Whoever is told to stop begins no pass; whoever is not the one that publishes neither.
+    seal(&mut hub).await;
+    assert_eq!(publishing.sweep(&told.subscribe()).await.unwrap(), 0);
+    let other = folder.hub("early", apply, limits).await;
+    let goes_on = watch::Sender::new(false);
+    assert_eq!(other.publishing().sweep(&goes_on.subscribe()).await.unwrap(), 0);
+    assert!(publishing.sweep(&goes_on.subscribe()).await.unwrap() > 0);
+    hub.publish_until_idle().await.unwrap();
+    assert_oracle(&orders(&hub).await, &folder);
+    other.close().await.unwrap();
+    hub.close().await.unwrap();
 }
 
 #[tokio::test]

@@ -25,8 +25,9 @@ use crate::forward::settings::Settings;
 use crate::hub::forward::fetch_acks_from;
 use crate::hub::log::HubLog;
 use crate::hub::process::beat_once;
+use crate::hub::publish::Publishing;
 use crate::hub::service::leads;
-use crate::hub::{Hub, HubError, Role};
+use crate::hub::{Hub, HubError};
 use crate::log::embedded::Retention;
 use crate::log::simulated::SimulatedLog;
 use crate::store::Database;
@@ -121,6 +122,8 @@ impl Shared {
             let (engine, turns) = (Arc::clone(&engine), Arc::clone(&self.turns));
             roles.push(("acks", Box::pin(acks(engine, Arc::clone(destination), turns))));
         }
+        let (publishing, stopped) = (hub.publishing(), hub.stop.subscribe());
+        roles.push(("publish", Box::pin(publish(publishing, stopped, Arc::clone(&self.turns)))));
         roles.push(("process", Box::pin(process(hub, Arc::clone(&self.turns)))));
         Instance { skew_ms, stop, roles }
     }
@@ -217,7 +220,18 @@ async fn process(mut hub: Hub, turns: Arc<Turns>) -> Result<(), HubError> {
             // What cannot be given back is free when its lease is over.
             return passing(hub.give_back().await);
         }
-        passing(hub.process_and_publish(&progress, &Role::ALL).await)?;
+        passing(hub.process_until_idle(&progress).await.map(drop))?;
+        turns.sleep(LOOK_EVERY).await;
+    }
+}
+
+async fn publish(
+    mut publishing: Publishing,
+    stopped: watch::Receiver<bool>,
+    turns: Arc<Turns>,
+) -> Result<(), HubError> {
+    loop {
+        passing(publishing.sweep(&stopped).await.map(drop))?;
         turns.sleep(LOOK_EVERY).await;
     }
 }
