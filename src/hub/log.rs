@@ -12,6 +12,7 @@ use crate::log::simulated::SimulatedLog;
 use crate::log::{Extent, Log, LogError};
 use crate::schema::topics::{ORDERS, OTHERS};
 use crate::store::Database;
+use crate::store::intake_marks::forget_given;
 use crate::store::outcomes::forget_before;
 use crate::store::positions::{PartitionKey, done_with, topics};
 
@@ -61,29 +62,6 @@ impl HubLog {
             Self::Kafka(_) | Self::Simulated(_) => {}
         }
     }
-
-    async fn retain(
-        &self,
-        bounds: &[TrimBound],
-        retention: Retention,
-    ) -> Result<Trimmed, LogError> {
-        match self {
-            Self::Embedded(log) => log.retain(bounds, retention).await,
-            Self::Kafka(log) => {
-                let places = bounds.iter().map(|bound| (&*bound.topic, bound.partition));
-                log.forget_trimmed(&places.collect::<Vec<_>>()).await?;
-                Ok(Trimmed::default())
-            }
-            // Nothing is kept that need not be, so that whoever needs it all the same is seen.
-            Self::Simulated(log) => {
-                let mut trimmed = Trimmed::default();
-                for bound in bounds {
-                    trimmed.records += log.trim_to(&bound.topic, bound.partition, bound.before)?;
-                }
-                Ok(trimmed)
-            }
-        }
-    }
 }
 
 impl Hub {
@@ -102,6 +80,26 @@ impl Hub {
     /// # Errors
     /// As [`Hub::trim_log`].
     pub async fn trim_log_to(&mut self, retention: Retention) -> Result<Trimmed, HubError> {
+        let trimmed = match &self.log {
+            HubLog::Embedded(log) => log.retain(&self.trim_bounds().await?, retention).await?,
+            HubLog::Kafka(_) => Trimmed::default(),
+            // Nothing is kept that need not be, so that whoever needs it all the same is seen.
+            HubLog::Simulated(log) => {
+                let mut trimmed = Trimmed::default();
+                for bound in self.trim_bounds().await? {
+                    trimmed.records += log.trim_to(&bound.topic, bound.partition, bound.before)?;
+                }
+                trimmed
+            }
+        };
+        if trimmed.records > 0 || matches!(self.log, HubLog::Kafka(_)) {
+            self.forget_trimmed().await?;
+        }
+        Ok(trimmed)
+    }
+
+    /// Up to where nobody needs the log's records any more.
+    async fn trim_bounds(&self) -> Result<Vec<TrimBound>, HubError> {
         let mut tx = self.engine.db.snapshot().await?;
         let done = done_with(&mut tx).await?;
         tx.commit().await?;
@@ -120,16 +118,13 @@ impl Hub {
                 before: extent.next,
             }));
         }
-        let trimmed = self.log.retain(&bounds, retention).await?;
-        if trimmed.records > 0 || matches!(self.log, HubLog::Kafka(_)) {
-            self.forget_outcomes().await?;
-        }
-        Ok(trimmed)
+        Ok(bounds)
     }
 
-    /// Forgets what became of messages that the log no longer has; of partitions whose beginning
-    /// has not moved since the last time nothing is asked again.
-    async fn forget_outcomes(&mut self) -> Result<(), HubError> {
+    /// Forgets what became of messages that the log no longer has, and of which intake source
+    /// they were; of partitions whose beginning has not moved since the last time nothing is asked
+    /// again.
+    async fn forget_trimmed(&mut self) -> Result<(), HubError> {
         let mut tx = self.engine.db.snapshot().await?;
         let topics = topics(&mut tx).await?;
         tx.commit().await?;
@@ -142,6 +137,8 @@ impl Hub {
                 }
                 let mut tx = self.engine.db.begin().await?;
                 forget_before(&mut tx, &key, extent.first).await?;
+                // Where the log keeps them itself, none are here.
+                forget_given(&mut tx, &topic, extent.partition, extent.first).await?;
                 tx.commit().await?;
                 self.forgotten_before.insert(key, extent.first);
             }

@@ -4,9 +4,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::task::JoinSet;
 
 use super::share::{Plan, plan};
@@ -25,6 +25,10 @@ const AT_ONCE: usize = 3;
 /// Owners that rebuild their memory at the same time. Beside those that work, so that the first
 /// batch commits while others still load.
 const LOADS_AT_ONCE: usize = 2;
+
+/// How long an owner that finds more and more works before another one does: long enough to use
+/// what the log has read ahead, short enough for the messages of the others.
+const TURN: Duration = Duration::from_millis(200);
 
 /// How often in a row a command's step meets an error that may pass before the command ends.
 const IN_VAIN_MAX: u32 = 20;
@@ -95,6 +99,18 @@ impl Hub {
     /// # Errors
     /// [`HubError`] where an owner cannot go on; the others have stopped at a batch boundary.
     pub async fn process_until_idle(&mut self, progress: &Arc<AtomicU64>) -> Result<u64, HubError> {
+        let total = self.apply_until_idle(progress).await?;
+        if total > 0 {
+            self.trim_log().await?;
+        }
+        Ok(total)
+    }
+
+    /// [`Hub::process_until_idle`] without trimming.
+    pub(super) async fn apply_until_idle(
+        &mut self,
+        progress: &Arc<AtomicU64>,
+    ) -> Result<u64, HubError> {
         let mut total = 0;
         loop {
             let messages = self.each_owner(Task::Work, progress).await?;
@@ -103,13 +119,9 @@ impl Hub {
             // may have ended for partitions to be claimed or given back.
             let is_idle = messages == 0 && !*self.share_due.borrow();
             if is_idle || *self.stop.borrow() {
-                break;
+                return Ok(total);
             }
         }
-        if total > 0 {
-            self.trim_log().await?;
-        }
-        Ok(total)
     }
 
     /// Seals every day up to `day` and runs late events, as an operator's command.
@@ -319,18 +331,20 @@ async fn claim_and_run(round: Round, key: PartitionKey) -> Result<(Option<Owner>
 /// Lets an owner work; gives it back, but for one whose partition is lost beside others.
 async fn run(round: Round, mut owner: Owner) -> Result<(Option<Owner>, u64), HubError> {
     let (mut messages, mut in_vain) = (0, 0);
+    let mut turn: Option<Turn<'_>> = None;
     loop {
         if *round.stopped.borrow() || *round.due.borrow() {
             return Ok((Some(owner), messages));
         }
-        let step = {
-            // The semaphore is never closed, so a missing permit only means no limit.
-            let _permit = round.permits.acquire().await;
-            match round.task {
-                Task::Work => owner.step().await,
-                Task::Seal(day) => owner.seal_until(day).await,
-                Task::Hold => Ok(Step::Idle),
-            }
+        if turn.as_ref().is_none_or(Turn::is_over) {
+            // Given up before it is waited for again.
+            drop(turn.take());
+            turn = Some(Turn::begin(&round.permits).await);
+        }
+        let step = match round.task {
+            Task::Work => owner.step().await,
+            Task::Seal(day) => owner.seal_until(day).await,
+            Task::Hold => Ok(Step::Idle),
         };
         let step = match step {
             // Whoever gave the command is told, for example of a disk that stays full.
@@ -360,10 +374,29 @@ async fn run(round: Round, mut owner: Owner) -> Result<(Option<Owner>, u64), Hub
             }
             Step::Lost if round.is_shared => return Ok((None, messages)),
             Step::Lost => {
+                turn = None;
                 let key = owner.key().clone();
                 drop(owner);
                 owner = claim(&round.engine, key).await?;
             }
         }
+    }
+}
+
+/// One of the few owners that work at the same time, for a while.
+struct Turn<'s> {
+    /// `None` never: the semaphore is not closed.
+    _permit: Option<SemaphorePermit<'s>>,
+    until: Instant,
+}
+
+impl<'s> Turn<'s> {
+    async fn begin(permits: &'s Semaphore) -> Self {
+        let permit = permits.acquire().await.ok();
+        Self { _permit: permit, until: Instant::now() + TURN }
+    }
+
+    fn is_over(&self) -> bool {
+        Instant::now() >= self.until
     }
 }

@@ -156,6 +156,21 @@ pub trait Log: Send + Sync {
     /// Partitions with first and next position, in order of partition.
     fn extents<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<Vec<Extent>, LogError>>;
 
+    /// How many partitions the topic has, and one's first and next position; `None` where it has
+    /// not as many.
+    fn extent<'a>(
+        &'a self,
+        topic: &'a str,
+        partition: u32,
+    ) -> BoxFuture<'a, Result<(u32, Option<Extent>), LogError>> {
+        Box::pin(async move {
+            let extents = self.extents(topic).await?;
+            let count = u32::try_from(extents.len()).unwrap_or(u32::MAX);
+            let extent = extents.into_iter().find(|extent| extent.partition == partition);
+            Ok((count, extent))
+        })
+    }
+
     /// Records from `from` on, up to about `bytes_max` bytes but at least one record where there
     /// is one; empty at the end of the partition.
     fn read<'a>(

@@ -127,18 +127,15 @@ pub async fn check_position(
     if let Some(expected) = position.topic_id.clone().filter(|expected| *expected != found) {
         return Err(PositionLost::OtherTopic { topic: topic.to_owned(), expected, found }.into());
     }
-    let mut extents = log.extents(topic).await?;
+    let (mut count, mut extent) = log.extent(topic, partition).await?;
     for _ in 0..HEARD_TRIES {
         // A topic of the same id never shrinks: whoever was asked has not heard of its growth yet.
-        let has_grown = u32::try_from(extents.len()).is_ok_and(|count| count < position.partitions);
-        if position.topic_id.is_none() || !has_grown {
+        if position.topic_id.is_none() || count >= position.partitions {
             break;
         }
         tokio::time::sleep(HEARD_PAUSE).await;
-        extents = log.extents(topic).await?;
+        (count, extent) = log.extent(topic, partition).await?;
     }
-    let count = u32::try_from(extents.len()).unwrap_or(u32::MAX);
-    let extent = extents.into_iter().find(|extent| extent.partition == partition);
     let Some(extent) = extent.filter(|_| count >= position.partitions) else {
         let (topic, expected) = (topic.to_owned(), position.partitions);
         return Err(PositionLost::FewerPartitions { topic, expected, found: count }.into());

@@ -16,7 +16,7 @@ pub(super) mod tests;
 mod topics;
 mod write;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -70,23 +70,6 @@ impl KafkaLog {
             partitions: Mutex::default(),
         };
         Ok(Self { shared: Arc::new(shared) })
-    }
-
-    /// Forgets positions that intake sources were given where the brokers have trimmed.
-    ///
-    /// # Errors
-    /// [`LogError`] where brokers or database do not answer.
-    pub async fn forget_trimmed(&self, places: &[(&str, u32)]) -> Result<(), LogError> {
-        let topics: BTreeSet<&str> = places.iter().map(|(topic, _)| *topic).collect();
-        for topic in topics {
-            let extents = self.extents(topic).await?;
-            let mut tx = self.shared.db.begin().await?;
-            for extent in extents.into_iter().filter(|extent| extent.first > 0) {
-                intake_marks::forget_given(&mut tx, topic, extent.partition, extent.first).await?;
-            }
-            tx.commit().await?;
-        }
-        Ok(())
     }
 
     /// Of a replay nothing can be said: its times are those of another day.
@@ -271,13 +254,10 @@ impl KafkaLog {
     }
 
     async fn drop_below(&self, topic: &str, partition: u32, before: u64) -> Result<(), LogError> {
-        let of_partition = |extents: Vec<Extent>| {
-            let found = u32::try_from(extents.len()).unwrap_or(u32::MAX);
-            let extent = extents.into_iter().find(|extent| extent.partition == partition);
-            let (topic, expected) = (topic.to_owned(), partition.saturating_add(1));
-            extent.ok_or(LogError::PartitionCount { topic, expected, found })
-        };
-        let extent = of_partition(self.extents(topic).await?)?;
+        let (found, extent) = self.extent(topic, partition).await?;
+        let (name, expected) = (topic.to_owned(), partition.saturating_add(1));
+        let no_partition = LogError::PartitionCount { topic: name, expected, found };
+        let extent = extent.ok_or(no_partition)?;
         let before = before.min(extent.next);
         if before > extent.first {
             self.shared.topics.delete_records((&self.named(topic), partition), before).await?;
@@ -318,6 +298,20 @@ impl Log for KafkaLog {
     fn extents<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<Vec<Extent>, LogError>> {
         let topic = self.named(topic);
         Box::pin(self.blocking(move |shared| shared.brokers.extents(&topic)))
+    }
+
+    fn extent<'a>(
+        &'a self,
+        topic: &'a str,
+        partition: u32,
+    ) -> BoxFuture<'a, Result<(u32, Option<Extent>), LogError>> {
+        let topic = self.named(topic);
+        Box::pin(self.blocking(move |shared| {
+            let count = shared.brokers.partitions(&topic)?;
+            let count = count.ok_or_else(|| LogError::TopicUnknown { topic: topic.clone() })?;
+            let asked = (partition < count).then(|| shared.brokers.extent(&topic, partition));
+            Ok((count, asked.transpose()?))
+        }))
     }
 
     fn read<'a>(

@@ -35,8 +35,9 @@ pub struct KafkaSettings {
     pub replication: i32,
     /// How long the brokers have to answer one call, the client's own repeats included.
     pub answer_within: Duration,
-    /// Partitions that are read from without a new beginning; each may hold [`QUEUE_KIB_MAX`] and
-    /// one fetch in memory.
+    /// Partitions that are read from without a new beginning: as many as an instance usually has,
+    /// since one that goes is fetched again from where it was. Each may hold [`QUEUE_KIB_MAX`] and
+    /// one fetch in memory while its reader is behind.
     pub readers_max: usize,
 }
 
@@ -57,7 +58,10 @@ impl fmt::Debug for Reach {
 }
 
 /// Kibibytes that wait in memory for each partition that is read from, before more is fetched.
-pub(super) const QUEUE_KIB_MAX: u32 = 4_096;
+pub(super) const QUEUE_KIB_MAX: u32 = 1_024;
+
+/// Bytes that one fetch takes of one partition; one record more where it is larger.
+const FETCH_BYTES: u32 = 1 << 20;
 
 /// Bytes of one record, with its headers: what topics are made to take.
 pub(super) const RECORD_BYTES_MAX: u32 = 8 << 20;
@@ -158,7 +162,7 @@ impl KafkaSettings {
             retention_ms: 7 * 86_400_000,
             replication: -1,
             answer_within: Duration::from_secs(30),
-            readers_max: 24,
+            readers_max: 96,
         };
         let mut plaintext_allowed = false;
         if let Some(path) = properties {
@@ -304,7 +308,7 @@ impl KafkaSettings {
             .set("enable.partition.eof", "true")
             .set("check.crcs", "true")
             .set("fetch.wait.max.ms", "100")
-            .set("fetch.message.max.bytes", "2097152")
+            .set("fetch.message.max.bytes", FETCH_BYTES.to_string())
             .set("fetch.max.bytes", (2 * RECORD_BYTES_MAX).to_string())
             .set("message.max.bytes", RECORD_BYTES_MAX.to_string())
             .set("queued.max.messages.kbytes", QUEUE_KIB_MAX.to_string());
