@@ -7,6 +7,7 @@ the same topics, an empty state, and both processors to itself; one runs after a
 """
 
 import argparse
+import contextlib
 import csv
 import datetime
 import json
@@ -61,11 +62,15 @@ class Bench:
                 (self.services / "postgres/data/postmaster.pid").read_text().split()[0]
             ),
         }
-        name = f"{asked.orders}-{asked.messages}"
+        self.run = f"{datetime.datetime.now():%Y%m%d%H%M%S}"
+
+    def of(self, orders, messages):
+        """The messages of so many orders, and their topics."""
+        name = f"{orders}-{messages}"
         self.generated = self.folder / f"generated-{name}"
         self.prefix = f"bench-{name}."
         self.topics = f"{self.prefix}raw."
-        self.run = f"{datetime.datetime.now():%Y%m%d%H%M%S}"
+        return self
 
     def sql(self, database, text):
         """Runs a statement; gives its rows, a list of texts each."""
@@ -78,21 +83,46 @@ class Bench:
         )
         return [line.split("\t") for line in done.stdout.splitlines()]
 
+    @contextlib.contextmanager
+    def asking(self, database):
+        """One session for many questions of one row each: a process each would cost more."""
+        session = subprocess.Popen(
+            ["psql", "-X", "-q", "-A", "-t", "-F", "\t", "-v", "ON_ERROR_STOP=1"],
+            env=os.environ | self.session | {"PGDATABASE": database},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
+        )
+
+        def ask(text):
+            session.stdin.write(f"{text};\n")
+            session.stdin.flush()
+            answer = session.stdout.readline()
+            if not answer:
+                raise SystemExit(f"psql: no answer to {text}")
+            return answer.rstrip("\n").split("\t")
+
+        try:
+            yield ask
+        finally:
+            session.stdin.close()
+            session.wait()
+
     def fresh_database(self, name):
         """An empty database; gives its address."""
         self.sql("postgres", f'drop database if exists "{name}"')
         self.sql("postgres", f'create database "{name}"')
         return f"{self.server}/{name}"
 
-    def hub(self, data, database, *arguments):
-        """A command of the hub on the bench's topics."""
+    def hub(self, data, database, *arguments, clock="replay"):
+        """A command of the hub on the bench's topics; the clock is the broker's or the replay's."""
         properties = self.folder / f"{self.prefix}properties"
         properties.write_text(f"zhibao.topic.prefix = {self.prefix}\n", encoding="utf-8")
         command = [self.asked.zhibao, "--data", str(data), "--connectors", str(self.rules())]
         command += ["--policy", str(ROOT / "policy"), "--schemas", str(ROOT / "schemas")]
         command += ["--log", f"kafka://{self.brokers}", "--log-properties", str(properties)]
-        command += ["--replay-clock", "--database", database]
-        return command + list(arguments)
+        command += ["--replay-clock"] if clock == "replay" else []
+        return [*command, "--database", database, *arguments]
 
     def rules(self):
         """The manifests, with as many partitions for each platform as the bench has."""
@@ -237,13 +267,14 @@ def zhibao(bench):
             " where p.next_offset > 0 and p.batch > coalesce(c.batch, 0))"
         )
         began = time.monotonic()
-        while time.monotonic() - began < PATIENCE_S:
-            if process.poll() is not None:
-                return
-            applied, behind = map(int, bench.sql("zhibao", sql)[0])
-            if applied >= truth["messages"]["received"] and behind == 0:
-                return
-            time.sleep(LOOK_S)
+        with bench.asking("zhibao") as ask:
+            while time.monotonic() - began < PATIENCE_S:
+                if process.poll() is not None:
+                    return
+                applied, behind = map(int, ask(sql))
+                if applied >= truth["messages"]["received"] and behind == 0:
+                    return
+                time.sleep(LOOK_S)
         raise SystemExit("zhibao: it does not come to its end")
 
     run = Run(command, bench.servers, bench.folder / "zhibao.log", wait=is_done)
@@ -288,7 +319,7 @@ def main():
     parser.add_argument("--kafka-streams", required=True, help="the peer's class path")
     parser.add_argument("--only", action="append", choices=CONTENDERS, help="only these")
     asked = parser.parse_args()
-    bench = Bench(asked)
+    bench = Bench(asked).of(asked.orders, asked.messages)
     bench.load()
     truth = bench.truth()
     messages = truth["messages"]["received"]
