@@ -11,7 +11,7 @@ ORDERS ?= 1000000
 KILLS ?= 300
 CRASH_TEST = crash::crashes_of_everything_lose_nothing_and_double_nothing
 
-.PHONY: demo test truth simulate crash reliability bench lint fmt
+.PHONY: demo test truth simulate crash reliability bench instructions lint fmt
 
 # The main job at full size, with simulators of every counterparty.
 demo:
@@ -60,6 +60,11 @@ bench: MESSAGES ?= mix
 bench:
 	@scripts/setup bench
 	scripts/bench $(ORDERS) $(MESSAGES)
+
+# Instructions of the hot path, each step against its recorded budget.
+instructions:
+	@scripts/setup count
+	scripts/instructions
 
 # All of it at length, in the background of a day; adds a line to docs/reliability.md.
 reliability:
