@@ -1,13 +1,15 @@
 //! Contenders of `make bench` that are written in Rust: the bare loop, which is the ceiling, and
-//! plain SQL. They share nothing with the hub but the libraries for Kafka, JSON and PostgreSQL.
+//! plain SQL; and the load at a steady pace. They share nothing with the hub but the libraries for Kafka, JSON and PostgreSQL.
 //!
 //! usage: contenders ceiling BROKERS PREFIX OUT THREADS
 //!        contenders plain-sql BROKERS PREFIX OUT DATABASE
+//!        contenders pace BROKERS PREFIX DATABASE ORDERS_A_SECOND SECONDS OUT
 
 mod ceiling;
 mod counts;
 mod input;
 mod orders;
+mod pace;
 mod plain_sql;
 
 use std::path::Path;
@@ -23,10 +25,15 @@ fn run(arguments: &[&str]) -> Result<u64, Failure> {
         ["plain-sql", brokers, prefix, out, database] => {
             plain_sql::run(brokers, prefix, Path::new(out), database)
         }
-        _ => {
-            Err(format!("expected ceiling or plain-sql and what it needs, found {arguments:?}")
-                .into())
+        ["pace", brokers, prefix, database, orders_a_second, seconds, out] => {
+            let pace =
+                pace::Pace { orders_a_second: orders_a_second.parse()?, seconds: seconds.parse()? };
+            pace::run((brokers, prefix, database), pace, Path::new(out))
         }
+        _ => Err(format!(
+            "expected ceiling, plain-sql or pace and what it needs, found {arguments:?}"
+        )
+        .into()),
     }
 }
 
