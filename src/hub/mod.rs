@@ -30,6 +30,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::sync::watch;
 
 use self::registry::SchemaRegistry;
@@ -430,6 +431,9 @@ impl Hub {
     }
 }
 
+/// Topics that brokers are asked for at the same time.
+const TOPICS_AT_ONCE: usize = 4;
+
 /// A connector and the partitions of its topic.
 type Counts<'a> = Vec<(&'a ConnectorId, Growth)>;
 
@@ -465,17 +469,16 @@ async fn make_topics(
     counts: &Counts<'_>,
     grows: Option<&ConnectorId>,
 ) -> Result<Vec<(String, u32, String)>, LogError> {
-    let mut made = Vec::new();
-    for (connector, Growth { partitions, growing_to }) in counts {
+    let make = async |(connector, growth): &(&ConnectorId, Growth)| {
         let topic = topic_of(connector);
         // While it grows, its log has the one number or the other.
-        if growing_to.is_none() && grows != Some(*connector) {
-            log.ensure_topic(&topic, *partitions).await?;
+        if growth.growing_to.is_none() && grows != Some(*connector) {
+            log.ensure_topic(&topic, growth.partitions).await?;
         }
         let id = log.topic_id(&topic).await?;
-        made.push((topic, *partitions, id));
-    }
-    Ok(made)
+        Ok((topic, growth.partitions, id))
+    };
+    stream::iter(counts).map(make).buffered(TOPICS_AT_ONCE).try_collect().await
 }
 
 /// Records manifests and policy as versions and registers their topics; gives the versions.

@@ -71,15 +71,15 @@ impl Brokers {
         if self.partitions(topic)?.is_none() {
             return Err(LogError::TopicUnknown { topic: topic.to_owned() });
         }
-        let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((asked_at, id)) = ids.get(topic)
+        let ids = || self.ids.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((asked_at, id)) = ids().get(topic)
             && asked_at.elapsed() < ID_KEPT
         {
             return Ok(id.clone());
         }
         let asked_at = Instant::now();
         let id = self.ask_id(topic)?;
-        ids.insert(topic.to_owned(), (asked_at, id.clone()));
+        ids().insert(topic.to_owned(), (asked_at, id.clone()));
         Ok(id)
     }
 
@@ -90,6 +90,8 @@ impl Brokers {
         let heard = Heard::default();
         let mut config = self.config.clone();
         config.set("debug", "topic").set_log_level(RDKafkaLogLevel::Debug);
+        // One of a group says goodbye to it when it goes, and takes its time.
+        config.remove("group.id");
         let client: BaseConsumer<Heard> = config
             .create_with_context(heard.clone())
             .map_err(|error| heard.error(doing(), error))?;

@@ -307,7 +307,10 @@ impl KafkaSettings {
             .set("allow.auto.create.topics", "false")
             .set("enable.partition.eof", "true")
             .set("check.crcs", "true")
-            .set("fetch.wait.max.ms", "100")
+            // A partition that is read anew waits for the fetch that is on its way.
+            .set("fetch.wait.max.ms", "20")
+            // A full queue is empty again within milliseconds; the library would wait for a second.
+            .set("fetch.queue.backoff.ms", "2")
             .set("fetch.message.max.bytes", FETCH_BYTES.to_string())
             .set("fetch.max.bytes", (2 * RECORD_BYTES_MAX).to_string())
             .set("message.max.bytes", RECORD_BYTES_MAX.to_string())
