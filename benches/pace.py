@@ -57,7 +57,7 @@ def line(said):
     """One pace, for people and for a table."""
     cells = [f"{said['orders_a_second']:,}"]
     for what in ("committed", "published"):
-        cells += [f"{said[what][part]:,.0f} ms" for part in ("p50", "p99", "p99.9", "max")]
+        cells += [f"{said[what][part] / 1000:,.0f} ms" for part in ("p50", "p99", "p99.9", "max")]
     cores = [f"{used / said['ran']:.2f}" for used in said["cpu"].values()]
     cells += [", ".join(cores), f"{said['peak'] / 2**20:.0f} MiB"]
     return "| " + " | ".join(cells) + " |"

@@ -7,6 +7,8 @@ mod tests;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::watch;
 
 use super::service::leads;
@@ -17,11 +19,16 @@ use crate::forward::canonical::{Published, Publisher};
 use crate::log::LogError;
 use crate::schema::topics::{ORDERS, OTHERS};
 
+/// Passes at the same time: while one waits for the log, another makes its records.
+const PASSES_AT_ONCE: usize = 2;
+
 /// The publishing role of an instance.
 pub(super) struct Publishing {
     engine: Arc<Engine>,
     /// `None` where canonical topics are off.
     publisher: Option<Publisher>,
+    /// Passes over different partitions at the same time.
+    at_once: usize,
     /// Whether the topics were made, or found.
     is_prepared: bool,
     /// When this instance last asked whether it publishes for all, and heard that it does.
@@ -51,14 +58,27 @@ impl Publishing {
             publisher.prepare().await?;
             self.is_prepared = true;
         }
-        let mut published = 0;
-        for place in publisher.places().await? {
-            if *told.borrow() || !still_leads(&self.engine, &mut self.led_at).await? {
-                break;
+        let places = publisher.places().await?;
+        let mut places = places.iter();
+        let mut running = FuturesUnordered::new();
+        let (mut published, mut failed) = (0, None);
+        loop {
+            // One partition's passes keep their order, since a sweep has one of each.
+            while running.len() < self.at_once && failed.is_none() && !*told.borrow() {
+                let Some(place) = places.next() else { break };
+                match still_leads(&self.engine, &mut self.led_at).await {
+                    Ok(true) => running.push(publisher.pass(place)),
+                    Ok(false) => places = [].iter(),
+                    Err(error) => failed = Some(error),
+                }
             }
-            published += publisher.pass(&place).await?.unwrap_or(0);
+            match running.next().await {
+                Some(Ok(events)) => published += events.unwrap_or(0),
+                // What the others append is confirmed all the same.
+                Some(Err(error)) => failed = Some(error.into()),
+                None => return failed.map_or(Ok(published), Err),
+            }
         }
-        Ok(published)
     }
 }
 
@@ -81,6 +101,7 @@ impl Hub {
         Publishing {
             engine: Arc::clone(&self.engine),
             publisher: is_on.then(|| self.publisher()),
+            at_once: self.owners.at_once.min(PASSES_AT_ONCE),
             is_prepared: false,
             led_at: None,
         }
