@@ -1,5 +1,6 @@
 //! Contenders of `make bench` that are written in Rust: the bare loop, which is the ceiling, and
-//! plain SQL; and the load at a steady pace. They share nothing with the hub but the libraries for Kafka, JSON and PostgreSQL.
+//! plain SQL; and the load at a steady pace. They share nothing with the hub but the libraries for
+//! Kafka, JSON and PostgreSQL.
 //!
 //! usage: contenders ceiling BROKERS PREFIX OUT THREADS
 //!        contenders plain-sql BROKERS PREFIX OUT DATABASE

@@ -1,5 +1,6 @@
 //! The hub as a service: page, API and intake, process, publish, forward and acknowledgements, all
-//! of them or some, until it is told to stop. It ends at a batch boundary and gives its leases back.
+//! of them or some, until it is told to stop. It ends at a batch boundary and gives its leases
+//! back.
 //!
 //! What the log brings is applied as soon as intake over HTTP says so; what another process
 //! appends to the same data folder is found within a second. Days are sealed and late events are
