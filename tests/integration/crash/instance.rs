@@ -75,8 +75,15 @@ impl Instance {
         let said = all.split_at(self.said_before).1;
         assert!(!said.contains("listening: "), "it ended by itself with {status}: {said}");
         let last = said.lines().last().unwrap_or_default();
-        // Whatever it was asking for; one that finds nobody for good never comes to listen.
-        let is_away = ["expected a connection", "expected an answer", "BrokerTransportFailure"];
+        // Whatever it was asking for, a database that crashed under its question included; one that
+        // finds nobody for good never comes to listen.
+        let is_away = [
+            "expected a connection",
+            "expected an answer",
+            "BrokerTransportFailure",
+            "error communicating with database",
+            "terminating connection",
+        ];
         assert!(is_away.iter().any(|it| last.contains(it)), "it ended with {status}: {last}");
         self.start(hub);
         true
