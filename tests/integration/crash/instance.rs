@@ -47,13 +47,18 @@ impl Instance {
         std::fs::read_to_string(&self.said).unwrap()
     }
 
-    /// Waits until it listens, which is when it takes its end for an order.
-    pub(crate) fn await_start(&self) {
+    /// Waits until it listens, which is when it takes its end for an order; `false` where it has
+    /// ended in vain.
+    fn comes_to_listen(&mut self) -> bool {
         let since = Instant::now();
         while !self.said().split_at(self.said_before).1.contains("listening: ") {
+            if self.has_ended_in_vain() {
+                return false;
+            }
             assert!(since.elapsed() < PATIENCE, "it does not start: {}", text(&self.said));
             std::thread::sleep(Duration::from_millis(20));
         }
+        true
     }
 
     pub(crate) const fn is_running(&self) -> bool {
@@ -67,9 +72,18 @@ impl Instance {
         }
     }
 
-    /// Starts it again where it found no server to start with, as whoever watches over it would.
-    /// Returns whether that was so.
+    /// Starts it again where it has ended in vain, as whoever watches over it would. Returns whether
+    /// that was so.
     pub(crate) fn start_again(&mut self, hub: &Hub) -> bool {
+        let in_vain = self.has_ended_in_vain();
+        if in_vain {
+            self.start(hub);
+        }
+        in_vain
+    }
+
+    /// Whether it found no server to start with, and has ended.
+    fn has_ended_in_vain(&mut self) -> bool {
         let Some(status) = self.ended_within(Duration::ZERO) else { return false };
         let all = self.said();
         let said = all.split_at(self.said_before).1;
@@ -85,7 +99,6 @@ impl Instance {
             "terminating connection",
         ];
         assert!(is_away.iter().any(|it| last.contains(it)), "it ended with {status}: {last}");
-        self.start(hub);
         true
     }
 
@@ -144,10 +157,12 @@ impl Instance {
         self.child.as_ref().map(|child| child.id().to_string())
     }
 
-    /// Tells it to stop, and waits until it has.
+    /// Tells it to stop, and waits until it has. One that has ended in vain need not be told.
     pub(crate) fn stop(&mut self) {
+        if self.child.is_none() || !self.comes_to_listen() {
+            return;
+        }
         let Some(child) = &self.child else { return };
-        self.await_start();
         signal(&child.id().to_string(), "TERM");
         let status = self
             .ended_within(PATIENCE)
