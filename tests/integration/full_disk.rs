@@ -21,8 +21,10 @@ const ROOM: &str = "256K";
 const PATIENCE: Duration = Duration::from_secs(120);
 /// How long nothing may go on before room is made.
 const STILL: Duration = Duration::from_millis(500);
-/// What the system and SQLite call it.
-const FULL: [&str; 2] = ["No space left on device", "database or disk is full"];
+/// What the system and SQLite call it; the last where its shared memory cannot grow: a command that
+/// finds it so tries to connect for half a minute before it ends.
+const FULL: [&str; 3] =
+    ["No space left on device", "database or disk is full", "(code: 4874) disk I/O error"];
 
 /// A small file system; it ends with the process that keeps its namespace.
 struct Disk {
