@@ -307,8 +307,9 @@ impl KafkaSettings {
             .set("allow.auto.create.topics", "false")
             .set("enable.partition.eof", "true")
             .set("check.crcs", "true")
-            // A partition that is read anew waits for the fetch that is on its way.
-            .set("fetch.wait.max.ms", "20")
+            // Longer than a batch waits for more: the word of a partition's end must not come into a
+            // batch that has records, since it comes but once.
+            .set("fetch.wait.max.ms", "100")
             // A full queue is empty again within milliseconds; the library would wait for a second.
             .set("fetch.queue.backoff.ms", "2")
             .set("fetch.message.max.bytes", FETCH_BYTES.to_string())
