@@ -142,8 +142,6 @@ async fn a_full_disk_loses_nothing_and_doubles_nothing() {
         }
     }
     assert!(service.stop("TERM").success(), "{}", std::fs::read_to_string(&said).unwrap());
-    // What the service gave back goes too.
-    disk.fill();
     let mut of_commands = 0;
     let reason = "the test's month is over";
     // A claim that finds no room is tried again for two leases.
@@ -153,13 +151,15 @@ async fn a_full_disk_loses_nothing_and_doubles_nothing() {
         &["evidence", "--lease-ms", "100"],
         &["publish"],
     ] {
+        // What the service, or the command before, gave back goes too.
+        disk.fill();
         of_commands += done_in_the_end(&hub, &disk, command);
     }
     eprintln!("{refusals} bodies, {stills} waits, {of_commands} commands found no room");
     let said = std::fs::read_to_string(&said).unwrap();
     assert!(FULL.iter().any(|full| said.contains(full)), "it says nothing of it: {said}");
     assert!(!said.contains("panicked"), "{said}");
-    assert!(refusals >= 3 && stills > 0 && of_commands > 0, "too seldom full");
+    assert!(refusals >= 3 && stills > 0 && of_commands >= 3, "too seldom full");
 
     let export = hub.export(&folder.path("out"));
     let adjusted = folder.path("adjusted.json");
