@@ -63,6 +63,9 @@ struct Reader {
     next: Option<u64>,
     /// End of the partition when it was last asked for.
     end: u64,
+    /// Whether the queue said, behind what it gave last, that the partition ends there. It says so
+    /// once; it may be older than records that are there by now.
+    saw_end: bool,
     /// End of the partition up to which nothing but markers is left.
     drained: Option<u64>,
 }
@@ -149,6 +152,7 @@ impl Readers {
             has_left: false,
             next: None,
             end: 0,
+            saw_end: false,
             drained: None,
         })
     }
@@ -179,6 +183,7 @@ impl Reader {
                             reading.filling.push(offset, &message);
                             reading.wait = Duration::ZERO;
                             self.next = Some(offset + 1);
+                            self.saw_end = false;
                             self.drained = None;
                         }
                         Sorted::Before => {}
@@ -193,11 +198,13 @@ impl Reader {
                         return Ok(reading.filling.batch);
                     }
                 }
-                Some(Err(KafkaError::PartitionEOF(_))) if reading.filling.is_empty() => {
-                    reading.saw_end = true;
+                Some(Err(KafkaError::PartitionEOF(_))) => {
+                    self.saw_end = true;
+                    if !reading.filling.is_empty() {
+                        return Ok(reading.filling.batch);
+                    }
                     reading.wait = WAIT;
                 }
-                Some(Err(KafkaError::PartitionEOF(_))) => return Ok(reading.filling.batch),
                 Some(Err(error)) if reading.filling.is_empty() => {
                     return Err(self.refused(from, error));
                 }
@@ -238,17 +245,19 @@ impl Reader {
             reading.wait = MORE_WITHIN;
             return Ok(!is_more || was_waited_for);
         }
+        let was_waited_for = reading.wait == WAIT;
         reading.wait = WAIT;
         self.look_at_end(from)?;
         if self.end == from || self.drained == Some(self.end) {
             self.next = Some(from);
             return Ok(true);
         }
-        if reading.saw_end && !reading.has_begun_again {
+        let is_end = self.saw_end && was_waited_for;
+        if is_end && !reading.has_begun_again {
             // The word of the end may be older than the records that are there by now.
             reading.begin_again(self.clock);
             self.go_to(from)?;
-        } else if reading.saw_end {
+        } else if is_end {
             // Twice: up to the end there are only markers.
             self.drained = Some(self.end);
             self.next = Some(from);
@@ -290,6 +299,7 @@ impl Reader {
         self.consumer.incremental_assign(&place).map_err(failed)?;
         self.is_assigned = true;
         self.next = None;
+        self.saw_end = false;
         Ok(())
     }
 
@@ -337,8 +347,6 @@ struct Reading {
     filling: Filling,
     /// Whether the queue was told its position a second time.
     has_begun_again: bool,
-    /// Whether the end of the partition was reached, since it was told.
-    saw_end: bool,
     wait: Duration,
     until: Instant,
 }
@@ -349,7 +357,6 @@ impl Reading {
             from,
             filling: Filling::new(clock),
             has_begun_again: false,
-            saw_end: false,
             wait: Duration::ZERO,
             until: Instant::now() + within,
         }
@@ -358,7 +365,6 @@ impl Reading {
     fn begin_again(&mut self, clock: KafkaClock) {
         self.filling = Filling::new(clock);
         self.has_begun_again = true;
-        self.saw_end = false;
         self.wait = WAIT;
     }
 }

@@ -74,3 +74,25 @@ async fn records_of_transactions_are_read_once_they_are_committed_and_no_others(
     await_end(log, topic, 9).await;
     assert_eq!(read_all((log, topic), 0, 6, 1 << 20).await, [(7, "7".to_owned())]);
 }
+
+/// The client says once that a partition ends. Where it says so behind records, in one batch with
+/// them, the next read finds a marker left up to the end and nothing more to come.
+#[tokio::test]
+async fn an_end_that_came_with_records_is_an_end_for_the_next_read_too() {
+    let subject = KafkaSubject::new().await;
+    let (log, topic) = (&subject.log, subject.topic());
+    log.ensure_topic(topic, 1).await.unwrap();
+    let producer = transactional(topic);
+    send(&producer, topic, &["0", "1"]);
+    producer.commit_transaction(WITHIN).unwrap();
+    await_end(log, topic, 3).await;
+    assert_eq!(log.read(topic, 0, 0, 1).await.unwrap().records.len(), 1);
+    // Time for the client to read ahead: record 1, and the end.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(log.read(topic, 0, 1, 1 << 20).await.unwrap().records.len(), 1);
+    assert!(log.read(topic, 0, 2, 1 << 20).await.unwrap().records.is_empty());
+    send(&producer, topic, &["3"]);
+    producer.commit_transaction(WITHIN).unwrap();
+    await_end(log, topic, 5).await;
+    assert_eq!(read_all((log, topic), 0, 2, 1 << 20).await, [(3, "3".to_owned())]);
+}
