@@ -146,8 +146,7 @@ impl Owner {
             if told == day {
                 is_whole = snapshot::after_seal(tx, policy, of, day, at, is_command).await?;
             } else {
-                self.keep_sealed(tx, told).await?;
-                snapshot::after_seal(tx, policy, of, told, at, is_command).await?;
+                self.tell_closed_day(tx, told, at, is_command).await?;
             }
         }
         Ok(is_whole)

@@ -26,7 +26,6 @@ use super::write::encode_effects;
 use super::{Owner, Step};
 use crate::apply::day::{has_order, read_day};
 use crate::apply::engine::EngineError;
-use crate::apply::snapshot;
 
 /// What a late run works on.
 struct Late {
@@ -160,14 +159,8 @@ impl Owner {
         self.reclassify(&mut tx, effects.reclassified, &mut tallies).await?;
         self.reclassify(&mut tx, changed, &mut tallies).await?;
         self.write_effects(&mut tx, &on_open, encoded, &mut hasher).await?;
-        if let Some(platform) = &self.platform {
-            let policy = &self.engine.policy;
-            let at = self.claim.received_at;
-            for day in counted {
-                let of = (platform, &self.key);
-                self.keep_sealed(&mut tx, day).await?;
-                snapshot::after_seal(&mut tx, policy, of, day, at, late.is_command).await?;
-            }
+        for day in counted {
+            self.tell_closed_day(&mut tx, day, self.claim.received_at, late.is_command).await?;
         }
         let after = self.progress_row(&mut tx, &self.still("late"), Vec::new(), hasher).await?;
         let mut sums = Sums::default();

@@ -47,14 +47,23 @@ impl Owner {
         days.into_iter().map(|day| Key::Day(platform.clone(), day)).collect()
     }
 
-    /// Keeps a closed day as sealed of which the partition has counts and no order: all of them lie
-    /// on other days. Partitions that are behind then find that the day is to be told.
-    pub(super) async fn keep_sealed(&self, tx: &mut Tx, day: Day) -> Result<(), EngineError> {
-        let Some(shard) = &self.shard else { return Ok(()) };
-        if shard.days().any(|(known, _)| known == day) {
-            return Ok(());
+    /// Owes what is told of a closed day whose counts the partition has changed. Where it has counts
+    /// of the day and no order, because all of them lie on other days, it keeps the day as sealed:
+    /// partitions that are behind then find that the day is to be told.
+    pub(super) async fn tell_closed_day(
+        &self,
+        tx: &mut Tx,
+        day: Day,
+        at: Moment,
+        is_command: bool,
+    ) -> Result<(), EngineError> {
+        let (Some(platform), Some(shard)) = (&self.platform, &self.shard) else { return Ok(()) };
+        if !shard.days().any(|(known, _)| known == day) {
+            order_days::keep(tx, &self.key, day, Phase::Sealed.code()).await?;
         }
-        Ok(order_days::keep(tx, &self.key, day, Phase::Sealed.code()).await?)
+        let (policy, of) = (&self.engine.policy, (platform, &self.key));
+        snapshot::after_seal(tx, policy, of, day, at, is_command).await?;
+        Ok(())
     }
 
     /// Days that are sealed already and whose counts the batch changes.
@@ -72,11 +81,8 @@ impl Owner {
         effects: &Effects,
         at: Moment,
     ) -> Result<(), EngineError> {
-        let Some(platform) = &self.platform else { return Ok(()) };
         for day in self.revised_days(effects, at) {
-            self.keep_sealed(tx, day).await?;
-            let policy = &self.engine.policy;
-            snapshot::after_seal(tx, policy, (platform, &self.key), day, at, false).await?;
+            self.tell_closed_day(tx, day, at, false).await?;
         }
         Ok(())
     }
