@@ -50,11 +50,13 @@ class Bench:
         secret = pathlib.Path(facts["ZHIBAO_POSTGRES_PASSWORD_FILE"]).read_text(encoding="utf-8")
         parts = urllib.parse.urlsplit(facts["ZHIBAO_POSTGRES"])
         self.server = f"postgres://{parts.username}:{secret.strip()}@{parts.hostname}:{parts.port}"
+        self.options = parts.query
         self.session = {
             "PGHOST": parts.hostname,
             "PGPORT": str(parts.port),
             "PGUSER": parts.username,
             "PGPASSWORD": secret.strip(),
+            "PGSSLMODE": urllib.parse.parse_qs(parts.query)["sslmode"][0],
         }
         self.servers = {
             "broker": int((self.services / "kafka-1/1/pid").read_text()),
@@ -112,7 +114,7 @@ class Bench:
         """An empty database; gives its address."""
         self.sql("postgres", f'drop database if exists "{name}"')
         self.sql("postgres", f'create database "{name}"')
-        return f"{self.server}/{name}"
+        return f"{self.server}/{name}?{self.options}"
 
     def hub(self, data, database, *arguments, clock="replay"):
         """A command of the hub on the bench's topics; the clock is the broker's or the replay's."""

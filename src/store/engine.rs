@@ -93,6 +93,9 @@ impl Engine {
         sqlx::any::install_default_drivers();
         let refused = |source| StoreError::Connect { url: without_password(url), source };
         let options: AnyConnectOptions = url.parse().map_err(refused)?;
+        if self == Self::Postgres {
+            postgres::check_encryption(url)?;
+        }
         let writer = match self {
             Self::Sqlite => sqlite::writer(options.clone()).await,
             Self::Postgres => postgres::writer(options.clone()).await,

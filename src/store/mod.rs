@@ -83,6 +83,18 @@ pub enum StoreError {
         /// The cause.
         source: sqlx::Error,
     },
+    /// Books and personal data would cross a network in the clear, or to anybody who answers.
+    #[error(
+        "database {url}: expected sslmode=verify-full, with sslrootcert, for a server that is not \
+         on loopback, found sslmode={found}; add it to the address, or say sslmode=disable where \
+         the network needs no TLS"
+    )]
+    Plaintext {
+        /// The address, without its password.
+        url: String,
+        /// The mode that it names, or the client's own.
+        found: &'static str,
+    },
     /// The schema of a file of ours cannot be brought up to date.
     #[error("database schema: {0}; run the program version that the database names")]
     Migrate(#[from] sqlx::migrate::MigrateError),

@@ -12,7 +12,7 @@ mod heard;
 mod read;
 mod settings;
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;
 mod topics;
 mod write;
 

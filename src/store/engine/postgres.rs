@@ -5,11 +5,14 @@
 //! on it has locked before, in the position row or by key (`store::locks`). A snapshot sees one
 //! state throughout.
 
+use std::net::IpAddr;
+
 use sqlx::any::AnyConnectOptions;
 use sqlx::migrate::Migrator;
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Executor, Row};
 
-use super::{StoreError, pool_options};
+use super::{StoreError, pool_options, without_password};
 
 pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
@@ -63,6 +66,26 @@ async fn set(connection: &mut AnyConnection, settings: &'static str) -> Result<(
     Ok(())
 }
 
+/// Refuses a way to a server beyond this machine that could go on in the clear, or with anybody who
+/// answers: the client's own default takes TLS where it is offered and plain text where it is not.
+/// That a network needs no TLS is for the operator to say.
+pub(super) fn check_encryption(url: &str) -> Result<(), StoreError> {
+    let refused = |source| StoreError::Connect { url: without_password(url), source };
+    let options: PgConnectOptions = url.parse().map_err(refused)?;
+    let host = options.get_host();
+    let is_loopback = host == "localhost"
+        || host.trim_matches(['[', ']']).parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+    let is_here = is_loopback || host.starts_with('/') || options.get_socket().is_some();
+    let found = match options.get_ssl_mode() {
+        PgSslMode::VerifyFull | PgSslMode::VerifyCa | PgSslMode::Disable => return Ok(()),
+        _ if is_here => return Ok(()),
+        PgSslMode::Require => "require",
+        PgSslMode::Prefer => "prefer",
+        PgSslMode::Allow => "allow",
+    };
+    Err(StoreError::Plaintext { url: without_password(url), found })
+}
+
 /// Refuses settings that could lose a committed transaction, and servers that are too old.
 pub(super) async fn check_durability(pool: &AnyPool) -> Result<(), StoreError> {
     let row = sqlx::query(
@@ -75,10 +98,7 @@ pub(super) async fn check_durability(pool: &AnyPool) -> Result<(), StoreError> {
     .fetch_one(pool)
     .await?;
     for name in ["fsync", "full_page_writes", "synchronous_commit"] {
-        let found: String = row.try_get(name)?;
-        if found == "off" {
-            return Err(StoreError::Unsafe { name, expected: "any value but off", found });
-        }
+        check_setting(name, row.try_get(name)?)?;
     }
     if row.try_get::<i64, _>("version_num")? < VERSION_MIN {
         return Err(StoreError::Unsafe {
@@ -86,6 +106,13 @@ pub(super) async fn check_durability(pool: &AnyPool) -> Result<(), StoreError> {
             expected: "15 or newer",
             found: row.try_get("version")?,
         });
+    }
+    Ok(())
+}
+
+fn check_setting(name: &'static str, found: String) -> Result<(), StoreError> {
+    if found == "off" {
+        return Err(StoreError::Unsafe { name, expected: "any value but off", found });
     }
     Ok(())
 }
@@ -102,4 +129,46 @@ pub(super) async fn make_months(pool: &AnyPool) -> Result<(), StoreError> {
     let make = format!("select 1 as done from segment_months({today} - $1, {today} + $2)");
     sqlx::query(AssertSqlSafe(make)).bind(DAYS_BEFORE).bind(DAYS_AFTER).fetch_one(pool).await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_beyond_this_machine_needs_a_certificate_or_a_word_that_it_does_not() {
+        for here in [
+            "postgres://hub@127.0.0.1:5432/zhibao",
+            "postgres://hub@[::1]/zhibao",
+            "postgres://hub@localhost/zhibao",
+            "postgres://hub@%2Fvar%2Frun%2Fpostgresql/zhibao",
+            "postgres://hub@db/zhibao?sslmode=verify-full",
+            "postgres://hub@10.0.0.7/zhibao?sslmode=verify-ca",
+            "postgres://hub@10.0.0.7/zhibao?sslmode=disable",
+        ] {
+            check_encryption(here).unwrap();
+        }
+        for (there, found) in [
+            ("postgres://hub:secret@db/zhibao", "prefer"),
+            ("postgres://hub:secret@10.0.0.7/zhibao?sslmode=allow", "allow"),
+            ("postgres://hub:secret@db/zhibao?sslmode=prefer", "prefer"),
+            ("postgres://hub:secret@db/zhibao?sslmode=require", "require"),
+        ] {
+            let error = check_encryption(there).unwrap_err().to_string();
+            let expected = "expected sslmode=verify-full";
+            assert!(error.contains(expected) && error.contains(found), "{there}: {error}");
+            assert!(!error.contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn each_setting_that_is_off_is_refused_by_its_name() {
+        for name in ["fsync", "full_page_writes", "synchronous_commit"] {
+            let error = check_setting(name, "off".to_owned()).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("database setting {name}: ")), "{error}");
+            for found in ["on", "local", "remote_write"] {
+                check_setting(name, found.to_owned()).unwrap();
+            }
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use sqlx::{AssertSqlSafe, Row};
 
+use crate::log::kafka::tests::facts::fact;
 use crate::store::scratch::{Scratch, address, on_each_engine, server};
 use crate::store::{Database, Engine, StoreError};
 
@@ -87,6 +88,43 @@ async fn who_is_not_there_or_not_let_in_is_named_without_the_password() {
     let Err(error) = Database::connect(&url).await else { panic!("expected a refusal") };
     let text = error.to_string();
     assert!(text.contains("no-such-database") && text.contains("does not exist"), "{text}");
+
+    let (who, place) = url.rsplit_once('@').unwrap();
+    let user = who.split(':').take(2).collect::<Vec<_>>().join(":");
+    let url = format!("{user}:another-word@{place}");
+    let Err(error) = Database::connect(&url).await else { panic!("expected a refusal") };
+    let text = error.to_string();
+    assert!(text.contains("password authentication failed"), "{text}");
+    assert!(!text.contains("another-word"), "{text}");
+}
+
+/// `url` with these parameters.
+fn with(url: &str, parameters: &str) -> String {
+    let sign = if url.contains('?') { '&' } else { '?' };
+    format!("{url}{sign}{parameters}")
+}
+
+#[tokio::test]
+async fn the_server_is_believed_by_its_certificate_alone() {
+    let scratch = Scratch::on(Engine::Postgres).await;
+    let secrets = fact("ZHIBAO_KAFKA_SECRETS");
+    let asked = format!("sslmode=verify-full&sslrootcert={secrets}/ca.pem");
+    let database = Database::connect(&with(&scratch.url(), &asked)).await.unwrap();
+    for mut tx in [database.begin().await.unwrap(), database.snapshot().await.unwrap()] {
+        let sql = "select cast(ssl as int)::bigint as ssl from pg_stat_ssl \
+                   where pid = pg_backend_pid()";
+        let row = sqlx::query(sql).fetch_one(&mut *tx).await.unwrap();
+        assert_eq!(row.get::<i64, _>("ssl"), 1);
+        tx.commit().await.unwrap();
+    }
+    database.close().await;
+    // Another authority than the one that signed it.
+    let asked = format!("sslmode=verify-full&sslrootcert={secrets}/meituan.pem");
+    let Err(error) = Database::connect(&with(&scratch.url(), &asked)).await else {
+        panic!("expected a refusal")
+    };
+    let text = error.to_string();
+    assert!(text.contains("certificate"), "{text}");
 }
 
 #[tokio::test]

@@ -48,8 +48,9 @@ impl Servers {
         let url = self.fact("ZHIBAO_POSTGRES");
         let secret = std::fs::read_to_string(self.fact("ZHIBAO_POSTGRES_PASSWORD_FILE")).unwrap();
         let url = url.replacen('@', &format!(":{}@", secret.trim()), 1);
+        let (url, asked) = url.split_once('?').unwrap();
         let (server, _) = url.rsplit_once('/').unwrap();
-        format!("{server}/{name}")
+        format!("{server}/{name}?{asked}")
     }
 
     /// Makes an empty database.

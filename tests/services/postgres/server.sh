@@ -51,8 +51,14 @@ postgres_start() { # postgres_start <folder> <bin>
             { tail -n 20 "$folder/initdb.log" >&2 && fail "initdb failed"; }
         postgres_settings | as_postgres tee -a "$folder/data/postgresql.conf" >/dev/null
     fi
+    # The certificate that Kafka's listeners have too; a key is read by its owner alone.
+    kafka_secrets
+    install -m 600 "$root/kafka-secrets/server.key" "$folder/server.key"
+    install -m 644 "$root/kafka-secrets/server.pem" "$folder/server.pem"
+    [ "$(id -u)" -ne 0 ] || chown "$(as_postgres id -u)" "$folder/server.key" "$folder/server.pem"
     # Without a terminal, so that a signal to the caller's group does not end it.
     as_postgres setsid "$bin/postgres" -D "$folder/data" -p "$(port postgres)" \
+        -c ssl=on -c "ssl_cert_file=$folder/server.pem" -c "ssl_key_file=$folder/server.key" \
         >>"$folder/server.log" 2>&1 </dev/null &
     sleep 0.3
 }
@@ -77,6 +83,7 @@ postgres_down() {
 
 postgres_env() {
     [ -s "$root/postgres/password" ] || return 0
-    echo "ZHIBAO_POSTGRES=postgres://zhibao@127.0.0.1:$(port postgres)/postgres"
+    # Tests that are not about TLS, and measurements, do without it.
+    echo "ZHIBAO_POSTGRES=postgres://zhibao@127.0.0.1:$(port postgres)/postgres?sslmode=disable"
     echo "ZHIBAO_POSTGRES_PASSWORD_FILE=$root/postgres/password"
 }
