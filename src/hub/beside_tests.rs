@@ -6,12 +6,15 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use sqlx::Row;
+use sqlx::{Executor, Row};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::process::beat_until_stopped;
-use super::{Arrived, Hub, HubError, HubSettings, KeysError, LogChoice, arrivals};
+use super::{
+    Arrived, Destinations, Hub, HubError, HubSettings, KeysError, LogChoice, Role, Service,
+    arrivals,
+};
 use crate::apply::engine::ApplySettings;
 use crate::domain::time::Day;
 use crate::forward::canonical::Limits;
@@ -47,11 +50,20 @@ impl Folder {
     }
 
     async fn open(&self, data: &str, database: Option<String>) -> Result<Hub, HubError> {
+        self.open_publishing(data, database, false).await
+    }
+
+    async fn open_publishing(
+        &self,
+        data: &str,
+        database: Option<String>,
+        canonical_topics: bool,
+    ) -> Result<Hub, HubError> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let apply = ApplySettings {
             lease_ms: 600,
             batch_bytes_max: 32 << 10,
-            canonical_topics: false,
+            canonical_topics,
             ..ApplySettings::default()
         };
         let settings = HubSettings {
@@ -224,4 +236,126 @@ async fn an_instance_with_other_keys_is_refused() {
     assert!(matches!(error, HubError::Keys(KeysError::Other { .. })), "{error}");
     std::fs::copy(folder.0.join("first/keys"), folder.0.join("second/keys")).unwrap();
     folder.open("second", Some(scratch.url())).await.unwrap().close().await.unwrap();
+}
+
+/// What a query of one number finds.
+async fn number(database: &Database, sql: &'static str) -> i64 {
+    let mut tx = database.snapshot().await.unwrap();
+    let found = sqlx::query(sql).fetch_one(&mut *tx).await.unwrap().get("found");
+    tx.commit().await.unwrap();
+    found
+}
+
+/// Runs a hub with one role until a query finds something.
+async fn run_until(hub: Hub, role: Role, database: &Database, sql: &'static str) {
+    let service = Service {
+        listen: "127.0.0.1:0".to_owned(),
+        access: super::HttpAccess {
+            tokens: super::Tokens::default(),
+            clock: crate::intake::http::AppendClock::Log,
+            tls: None,
+        },
+        destinations: Destinations::default(),
+        roles: vec![role],
+    };
+    let database = database.clone();
+    let found = async move {
+        while number(&database, sql).await == 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let ended = tokio::time::timeout(Duration::from_secs(120), hub.run(&service, found, |_| {}));
+    ended.await.unwrap_or_else(|_| panic!("{role:?}: {sql}: nothing found")).unwrap();
+}
+
+/// Once somebody who may has registered what there is, each role of an instance runs with the
+/// rights of `migrations/roles.sql` for it, and no others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn each_role_runs_with_its_own_rights_alone() {
+    let (folder, scratch) = (Folder::generated("rights"), Scratch::on(Engine::Postgres).await);
+    let mut tx = scratch.database.begin().await.unwrap();
+    tx.execute(include_str!("../../migrations/roles.sql")).await.unwrap();
+    tx.commit().await.unwrap();
+    let owner = folder.open_publishing("hub", Some(scratch.url()), true).await.unwrap();
+    take_in(&owner, &folder.arrivals()).await;
+    owner.close().await.unwrap();
+    for (role, name, sql) in [
+        (Role::Serve, "zhibao_serve", "select 1::bigint as found"),
+        (Role::Intake, "zhibao_intake", "select 1::bigint as found"),
+        (
+            Role::Process,
+            "zhibao_apply",
+            "select count(*) as found from order_count where not exists \
+             (select 1 from position where topic = 'raw.meituan' and batch = 0)",
+        ),
+        (Role::Forward, "zhibao_forward", "select count(*) as found from publish_cursor"),
+    ] {
+        let address = format!("{}&options[role]={name}", scratch.url());
+        let hub = folder.open_publishing("hub", Some(address), true).await;
+        let hub = hub.unwrap_or_else(|error| panic!("{name}: {error}"));
+        run_until(hub, role, &scratch.database, sql).await;
+    }
+}
+
+/// Positions of a platform and of everybody else.
+async fn reached(database: &Database) -> (i64, i64) {
+    let own = "select cast(sum(next_offset) as bigint) as found from position \
+               where topic = 'raw.meituan'";
+    let others = "select cast(sum(next_offset) as bigint) as found from position \
+                  where topic <> 'raw.meituan'";
+    (number(database, own).await, number(database, others).await)
+}
+
+async fn await_reached(database: &Database, expected: (i64, i64)) {
+    while reached(database).await != expected {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Says that the platform's topic is the one with this id.
+async fn name_topic(database: &Database, id: &str) -> String {
+    let mut tx = database.begin().await.unwrap();
+    let found = crate::store::positions::log_id(&mut tx, "raw.meituan").await.unwrap().unwrap();
+    let sql = "update topic set log_id = $1 where topic = 'raw.meituan'";
+    sqlx::query(sql).bind(id).execute(&mut *tx).await.unwrap();
+    tx.commit().await.unwrap();
+    found
+}
+
+/// A topic that is not the one that its positions were counted in takes nothing in, and its
+/// partitions rest; all others go on, and these do too, by themselves, where it is brought back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_topic_that_is_another_one_rests_alone() {
+    let (folder, scratch) = (Folder::generated("rests"), Scratch::on(Engine::Postgres).await);
+    let (files, database) = (folder.arrivals(), &scratch.database);
+    let is_own = |file: &Arrived| file.connector.as_str() == "meituan";
+    let (first, second) = files.split_at(files.len() / 2);
+    let hub = folder.open("hub", Some(scratch.url())).await.unwrap();
+    take_in(&hub, first).await;
+    let own: u64 = {
+        let extents = hub.engine.log.extents("raw.meituan").await.unwrap();
+        extents.iter().map(|extent| extent.next).sum()
+    };
+    let own = i64::try_from(own).unwrap();
+    assert!(own > 0 && second.iter().any(is_own));
+    hub.close().await.unwrap();
+
+    let id = name_topic(database, "another").await;
+    let hub = folder.open("hub", Some(scratch.url())).await.unwrap();
+    for file in second {
+        let taken = hub.intake().ingest(file, false, &mut |_| {}).await;
+        if is_own(file) {
+            let error = taken.unwrap_err().to_string();
+            let expected = "topic raw.meituan: expected the topic with id another";
+            assert!(error.contains(expected) && error.contains("bring back the log"), "{error}");
+        } else {
+            taken.unwrap();
+        }
+    }
+    let all = i64::try_from(records(&hub).await).unwrap();
+    let running = Running::begin(hub);
+    await_reached(database, (0, all - own)).await;
+    name_topic(database, &id).await;
+    await_reached(database, (own, all - own)).await;
+    running.end().await;
 }

@@ -69,7 +69,7 @@ impl Hub {
     /// how many lines that was.
     ///
     /// # Errors
-    /// [`HubError`] where a counterparty cannot be reached or the log fails.
+    /// [`HubError`] where a counterparty cannot be reached, the log fails, or has lost the topic.
     pub async fn fetch_acks(
         &self,
         destinations: &Destinations,
@@ -78,6 +78,7 @@ impl Hub {
         let mut total = 0;
         for (contract, settings) in destinations.settings() {
             let from = (contract.destination, &settings);
+            self.lost.check(&connector_of(contract.destination)?)?;
             total += fetch_acks(&self.engine, from, received_at).await?;
         }
         Ok(total)
@@ -117,6 +118,11 @@ pub(super) async fn fetch_acks_from(
     }
 }
 
+/// The connector that a counterparty's acknowledgements are messages of.
+pub(super) fn connector_of(destination: &str) -> Result<ConnectorId, HubError> {
+    ConnectorId::new(destination).map_err(|error| HubError::NoFeed { found: error.found })
+}
+
 async fn fetch_page(
     engine: &Engine,
     destination: &'static str,
@@ -124,8 +130,7 @@ async fn fetch_page(
     received_at: Option<Moment>,
 ) -> Result<u64, HubError> {
     let no_feed = || HubError::NoFeed { found: format!("{destination}/{ACK_FEED}") };
-    let connector =
-        ConnectorId::new(destination).map_err(|error| HubError::NoFeed { found: error.found })?;
+    let connector = connector_of(destination)?;
     let feed = FeedId::new(ACK_FEED).map_err(|error| HubError::NoFeed { found: error.found })?;
     let manifest = engine.connectors.get(&connector).ok_or_else(no_feed)?;
     let source = format!("http:{destination}:{ACK_FEED}");

@@ -96,11 +96,10 @@ const PARTITIONS_MAX: u32 = 1_024;
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
     use std::path::Path;
 
     use super::*;
-    use crate::hub::partitions_of;
+    use crate::hub::topics::Registered;
     use crate::normalize::Connectors;
 
     /// The manifest says 8; the topic has so many.
@@ -109,9 +108,9 @@ mod tests {
         let connectors = Connectors::load(&repository.join("connectors")).unwrap();
         let meituan = ConnectorId::new("meituan").unwrap();
         let growth = Growth { partitions, growing_to: None };
-        let registered = HashMap::from([(topic_of(&meituan), growth)]);
+        let registered = Registered::of([(topic_of(&meituan), growth)]);
         let grows = grows.map(|name| ConnectorId::new(name).unwrap());
-        let counts = partitions_of(&connectors, &registered, grows.as_ref())?;
+        let counts = registered.partitions_of(&connectors, grows.as_ref())?;
         assert!(
             counts.iter().any(|(name, growth)| name.as_str() == "tax" && growth.partitions == 1)
         );

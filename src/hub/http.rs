@@ -138,7 +138,8 @@ impl Hub {
                 record_bytes_max: feed.bytes_max(),
             });
             let connector = manifest.name().clone();
-            Some(HttpConnector { connector, token: Token::new(token), feeds: feeds.collect() })
+            let (token, lost) = (Token::new(token), self.lost.of(&connector).cloned());
+            Some(HttpConnector { connector, token, feeds: feeds.collect(), lost })
         });
         let intake = HttpIntake {
             log: Arc::clone(&engine.log),

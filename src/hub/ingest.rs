@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::topics::LostTopics;
 use super::{Hub, HubError};
 use crate::domain::ids::{ConnectorId, FeedId};
 use crate::domain::time::Moment;
@@ -84,6 +85,7 @@ pub struct Intake {
     log: Arc<dyn Log>,
     connectors: Arc<Connectors>,
     route: Arc<Route>,
+    lost: Arc<LostTopics>,
 }
 
 impl Hub {
@@ -94,6 +96,7 @@ impl Hub {
             log: Arc::clone(&self.engine.log),
             connectors: Arc::clone(&self.engine.connectors),
             route: self.route(),
+            lost: Arc::clone(&self.lost),
         }
     }
 
@@ -126,7 +129,8 @@ impl Intake {
     /// Takes one file into the log.
     ///
     /// # Errors
-    /// [`HubError`] where the feed is unknown, or file or log cannot be used.
+    /// [`HubError`] where the feed is unknown, file or log cannot be used, or the connector's topic
+    /// is lost.
     pub async fn ingest(
         &self,
         arrived: &Arrived,
@@ -137,6 +141,7 @@ impl Intake {
         let no_feed = || HubError::NoFeed { found: name() };
         let manifest = self.connectors.get(&arrived.connector).ok_or_else(no_feed)?;
         let feed = manifest.feed(&arrived.feed).ok_or_else(no_feed)?;
+        self.lost.check(&arrived.connector)?;
         let file = IngestFile {
             connector: arrived.connector.clone(),
             feed: arrived.feed.clone(),

@@ -128,8 +128,16 @@ impl Hub {
         let mut tx = self.engine.db.snapshot().await?;
         let topics = topics(&mut tx).await?;
         tx.commit().await?;
-        for (topic, _) in topics {
-            for extent in self.engine.log.extents(&topic).await? {
+        for (topic, partitions) in topics {
+            let extents = unless_unknown(self.engine.log.extents(&topic).await)?;
+            let found = u32::try_from(extents.len()).unwrap_or(u32::MAX);
+            if found > partitions {
+                tracing::error!(
+                    "topic {topic}: expected {partitions} partitions, found {found}: what comes by \
+                     the new ones is not counted; run `zhibao topic grow` with this number"
+                );
+            }
+            for extent in extents {
                 let key = PartitionKey { topic: topic.clone(), partition: extent.partition };
                 let before = self.forgotten_before.get(&key).copied().unwrap_or(0);
                 if extent.first <= before {
@@ -151,7 +159,8 @@ fn canonical_topics() -> impl Iterator<Item = &'static str> {
     std::iter::once(ORDERS).chain(OTHERS)
 }
 
-/// The extents of a topic; none where nothing was ever published to it.
+/// The extents of a topic; none where it is not there: nothing was ever published to it, or its
+/// partitions rest until a person brings it back.
 fn unless_unknown(extents: Result<Vec<Extent>, LogError>) -> Result<Vec<Extent>, LogError> {
     match extents {
         Err(LogError::TopicUnknown { .. }) => Ok(Vec::new()),

@@ -24,18 +24,19 @@ mod share;
 pub mod simulation;
 mod tls;
 mod tokens;
+mod topics;
 mod versions;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::sync::watch;
 
 use self::registry::SchemaRegistry;
+use self::topics::{LostTopics, RawTopics, Registered};
 
-use crate::apply::engine::{ApplySettings, Engine, EngineError, topic_of};
+use crate::apply::engine::{ApplySettings, Engine, EngineError};
 use crate::apply::freeze::FreezeError;
 use crate::apply::missing::AcceptError;
 use crate::domain::ids::ConnectorId;
@@ -45,15 +46,14 @@ use crate::forward::canonical::{CanonicalError, Limits as CanonicalLimits};
 use crate::forward::client::ClientError;
 use crate::forward::relay::RelayError;
 use crate::intake::{IntakeError, Route};
+use crate::log::LogError;
 use crate::log::embedded::Retention;
-use crate::log::{Log, LogError};
-use crate::normalize::{Connectors, Manifest, ManifestError};
+use crate::normalize::{Connectors, ManifestError};
 use crate::policy::{Policy, PolicyError};
 use crate::registry::client::ClientError as RegistryError;
 use crate::schema::SchemaIds;
-use crate::store::growth::{self, Growth};
-use crate::store::positions::{PartitionKey, note_log_id, register_topic};
-use crate::store::{Database, StoreError, Tx};
+use crate::store::positions::PartitionKey;
+use crate::store::{Database, StoreError};
 
 pub use forward::Destinations;
 pub use grow::Grown;
@@ -103,6 +103,8 @@ pub struct Hub {
     /// Whether schemas have the numbers of the hub's own registry, which it serves then.
     serves_registry: bool,
     topic_prefix: String,
+    /// Raw topics that were not in the log when the hub started.
+    lost: Arc<LostTopics>,
     owners: process::Owners,
     /// Moves whenever records may have come in from within this process.
     appended: watch::Sender<()>,
@@ -315,16 +317,13 @@ impl Hub {
         let log = hub_log.shared();
         let keys = keys::load_or_make(&settings.data)?;
         // Brokers take their time: they are asked before the one writing transaction begins.
-        let mut tx = db.snapshot().await?;
-        let registered = growth::of_all(&mut tx).await?.into_iter().collect();
-        tx.commit().await?;
+        let registered = Registered::read(&db).await?;
         let grows = settings.grows.as_ref();
-        let counts = partitions_of(&connectors, &registered, grows)?;
-        let log_ids = make_topics(&*log, &counts, grows).await?;
+        let topics = RawTopics::make(&*log, &registered, &connectors, grows).await?;
         let schema_registry = SchemaRegistry::ask(settings, &db, &connectors).await?;
         let mut tx = db.begin().await?;
         keys::compare(&mut tx, &keys, &settings.data).await?;
-        let (manifests, rules) = register(&mut tx, (&connectors, &policy), &log_ids).await?;
+        let (manifests, rules) = topics.register(&mut tx, &connectors, &policy).await?;
         let schema_ids = schema_registry.settle(&mut tx, settings, &mut connectors).await?;
         tx.commit().await?;
         let engine = Engine {
@@ -344,7 +343,8 @@ impl Hub {
         let hub = Self::assemble(engine, hub_log, settings.retention, settings.canonical);
         let topic_prefix = registry::topic_prefix(settings).to_owned();
         let serves_registry = schema_registry.is_own();
-        Ok(Self { schema_ids, serves_registry, topic_prefix, ..hub })
+        let lost = Arc::new(topics.lost());
+        Ok(Self { schema_ids, serves_registry, topic_prefix, lost, ..hub })
     }
 
     /// A hub of parts that are open, with the numbers of its own schema registry.
@@ -362,6 +362,7 @@ impl Hub {
             schema_ids: SchemaIds::default(),
             serves_registry: false,
             topic_prefix: String::new(),
+            lost: Arc::default(),
             owners: process::Owners::default(),
             appended: watch::Sender::new(()),
             committed: watch::Sender::new(()),
@@ -429,69 +430,4 @@ impl Hub {
         });
         HubError::NoFeed { found: format!("{connector}/{feed}{}", known.unwrap_or_default()) }
     }
-}
-
-/// Topics that brokers are asked for at the same time.
-const TOPICS_AT_ONCE: usize = 4;
-
-/// A connector and the partitions of its topic.
-type Counts<'a> = Vec<(&'a ConnectorId, Growth)>;
-
-/// How many partitions each connector's topic has: as many as when it was made, or as it was grown
-/// to since.
-///
-/// # Errors
-/// [`HubError::ManifestPartitions`] where the manifest's number is not one that it was grown from.
-fn partitions_of<'a>(
-    connectors: &'a Connectors,
-    registered: &HashMap<String, Growth>,
-    grows: Option<&ConnectorId>,
-) -> Result<Counts<'a>, HubError> {
-    let count = |manifest: &'a Manifest| {
-        let topic = topic_of(manifest.name());
-        let expected = manifest.partitions();
-        let new = Growth { partitions: expected, growing_to: None };
-        let found = registered.get(&topic).copied().unwrap_or(new);
-        let is_grown_from = found.partitions.is_multiple_of(expected.max(1));
-        if !is_grown_from && grows != Some(manifest.name()) {
-            let found = found.partitions;
-            return Err(HubError::ManifestPartitions { topic, expected, found });
-        }
-        Ok((manifest.name(), found))
-    };
-    connectors.iter().map(count).collect()
-}
-
-/// Makes the raw topic of every connector where it is missing; gives what the log knows each by.
-/// Brokers take their time: they are asked before the one writing transaction begins.
-async fn make_topics(
-    log: &dyn Log,
-    counts: &Counts<'_>,
-    grows: Option<&ConnectorId>,
-) -> Result<Vec<(String, u32, String)>, LogError> {
-    let make = async |(connector, growth): &(&ConnectorId, Growth)| {
-        let topic = topic_of(connector);
-        // While it grows, its log has the one number or the other.
-        if growth.growing_to.is_none() && grows != Some(*connector) {
-            log.ensure_topic(&topic, growth.partitions).await?;
-        }
-        let id = log.topic_id(&topic).await?;
-        Ok((topic, growth.partitions, id))
-    };
-    stream::iter(counts).map(make).buffered(TOPICS_AT_ONCE).try_collect().await
-}
-
-/// Records manifests and policy as versions and registers their topics; gives the versions.
-async fn register(
-    tx: &mut Tx,
-    (connectors, policy): (&Connectors, &Policy),
-    topics: &[(String, u32, String)],
-) -> Result<(u32, u32), StoreError> {
-    let manifests = versions::record(tx, "manifests", &connectors.to_bytes()).await?;
-    let rules = versions::record(tx, "policy", &policy.to_bytes()).await?;
-    for (manifest, (topic, partitions, log_id)) in connectors.iter().zip(topics) {
-        register_topic(tx, topic, manifest.name().as_str(), *partitions).await?;
-        note_log_id(tx, topic, log_id).await?;
-    }
-    Ok((manifests, rules))
 }

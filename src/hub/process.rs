@@ -2,8 +2,8 @@
 //! A command has every partition; a service has its share beside others (`share`).
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
@@ -33,9 +33,15 @@ const TURN: Duration = Duration::from_millis(200);
 /// How often in a row a command's step meets an error that may pass before the command ends.
 const IN_VAIN_MAX: u32 = 20;
 
+/// How many leases a partition rests whose log is not the one that its position was counted in: a
+/// person has to mend it, and until then each try says so.
+const REST_LEASES: i64 = 10;
+
 /// The owners of this instance.
 pub(super) struct Owners {
     own: Vec<Owner>,
+    /// When partitions are tried again that only a person can mend. The others go on.
+    stopped_until: Arc<Mutex<HashMap<PartitionKey, Instant>>>,
     /// Whether the instance has its share beside others, instead of everything.
     pub(super) is_shared: bool,
     /// Owners that work at the same time. One alone works in the task of whoever calls, so that a
@@ -45,7 +51,7 @@ pub(super) struct Owners {
 
 impl Default for Owners {
     fn default() -> Self {
-        Self { own: Vec::new(), is_shared: false, at_once: AT_ONCE }
+        Self { own: Vec::new(), stopped_until: Arc::default(), is_shared: false, at_once: AT_ONCE }
     }
 }
 
@@ -60,6 +66,7 @@ struct Round {
     stopped: watch::Receiver<bool>,
     /// Whether partitions are to be claimed or given back.
     due: watch::Receiver<bool>,
+    stopped_until: Arc<Mutex<HashMap<PartitionKey, Instant>>>,
     is_shared: bool,
 }
 
@@ -155,22 +162,18 @@ impl Hub {
             progress: Arc::clone(progress),
             stopped: self.stop.subscribe(),
             due: self.share_due.subscribe(),
+            stopped_until: Arc::clone(&self.owners.stopped_until),
             is_shared: self.owners.is_shared,
         };
+        let owned =
+            std::mem::take(&mut self.owners.own).into_iter().map(|own| Begin::Of(Box::new(own)));
         let mut running = JoinSet::new();
         let mut worked = Vec::new();
-        for owner in std::mem::take(&mut self.owners.own) {
+        for begin in owned.chain(claims.into_iter().map(Begin::Claim)) {
             if self.owners.at_once > 1 {
-                running.spawn(run(round.clone(), owner));
+                running.spawn(work(round.clone(), begin));
             } else {
-                worked.push(run(round.clone(), owner).await);
-            }
-        }
-        for key in claims {
-            if self.owners.at_once > 1 {
-                running.spawn(claim_and_run(round.clone(), key));
-            } else {
-                worked.push(claim_and_run(round.clone(), key).await);
+                worked.push(work(round.clone(), begin).await);
             }
         }
         while let Some(done) = running.join_next().await {
@@ -230,6 +233,11 @@ impl Hub {
                 claim.push(one.key);
             }
         }
+        let now = Instant::now();
+        let stopped = &self.owners.stopped_until;
+        let mut stopped = stopped.lock().unwrap_or_else(PoisonError::into_inner);
+        stopped.retain(|_, until| *until > now);
+        claim.retain(|key| !stopped.contains_key(key));
         Ok(claim)
     }
 
@@ -304,6 +312,35 @@ async fn claim(engine: &Arc<Engine>, key: PartitionKey) -> Result<Owner, HubErro
             Ok(None) | Err(_) => {}
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// What an owner's work begins with.
+enum Begin {
+    Of(Box<Owner>),
+    Claim(PartitionKey),
+}
+
+/// Lets a partition's owner work. Beside others, a partition whose log only a person can mend rests
+/// alone, loudly; an operator's command ends with the reason.
+async fn work(round: Round, begin: Begin) -> Result<(Option<Owner>, u64), HubError> {
+    let is_shared = round.is_shared;
+    let stopped_until = Arc::clone(&round.stopped_until);
+    let rest_ms = REST_LEASES.saturating_mul(round.engine.settings.lease_ms);
+    let rest = Duration::from_millis(u64::try_from(rest_ms).unwrap_or(0));
+    let (key, worked) = match begin {
+        Begin::Of(owner) => (owner.key().clone(), run(round, *owner).await),
+        Begin::Claim(key) => (key.clone(), claim_and_run(round, key).await),
+    };
+    match worked {
+        Err(HubError::Engine(EngineError::Log(error))) if is_shared && error.is_of_one_topic() => {
+            let (topic, partition, rest_s) = (&key.topic, key.partition, rest.as_secs());
+            tracing::error!(topic, partition, rest_s, "{error}; the partition rests");
+            let mut stopped = stopped_until.lock().unwrap_or_else(PoisonError::into_inner);
+            stopped.insert(key, Instant::now() + rest);
+            Ok((None, 0))
+        }
+        worked => worked,
     }
 }
 

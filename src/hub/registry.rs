@@ -108,11 +108,16 @@ impl Elsewhere {
 
 /// Canonical schemas have their built-in numbers. A feed's schema becomes a version of its subject
 /// where it reads what the versions before it wrote; it has the number of its text in any case.
+/// Gives every schema its number, and every subject its version; gives the numbers of feeds.
 async fn settle_own(
     tx: &mut Tx,
     settings: &HubSettings,
     connectors: &Connectors,
 ) -> Result<BTreeMap<[u8; 32], u32>, HubError> {
+    // Most starts find everything there, and then an instance need not be able to write.
+    if let Some(ids) = find_own(tx, settings, connectors).await? {
+        return Ok(ids);
+    }
     schemas::hold(tx).await?;
     for record in Record::ALL {
         let (id, text) = (record.schema_id(), record.text());
@@ -125,17 +130,52 @@ async fn settle_own(
     let mut ids = BTreeMap::new();
     for (subject, text) in feeds(settings, connectors) {
         let id = schemas::id_for(tx, text.digest(), text.as_str()).await?;
-        let versions = schemas::versions(tx, &subject).await?;
-        let is_known = versions.iter().any(|version| version.id == id);
-        if !is_known && breaks(text, &versions)?.is_empty() {
-            schemas::add_version(tx, &subject, next_version(&versions), id).await?;
+        if let Some(version) = new_version(tx, &subject, text, id).await? {
+            schemas::add_version(tx, &subject, version, id).await?;
         }
         ids.insert(*text.digest(), id);
     }
     Ok(ids)
 }
 
-/// Several records share a topic, so that a canonical subject is named by its record.
+/// The numbers of feeds, where no schema lacks its number and no subject a version.
+async fn find_own(
+    tx: &mut Tx,
+    settings: &HubSettings,
+    connectors: &Connectors,
+) -> Result<Option<BTreeMap<[u8; 32], u32>>, HubError> {
+    for record in Record::ALL {
+        if schemas::id_of(tx, record.text().digest()).await? != Some(record.schema_id()) {
+            return Ok(None);
+        }
+    }
+    let mut ids = BTreeMap::new();
+    for (subject, text) in feeds(settings, connectors) {
+        let Some(id) = schemas::id_of(tx, text.digest()).await? else { return Ok(None) };
+        if new_version(tx, &subject, text, id).await?.is_some() {
+            return Ok(None);
+        }
+        ids.insert(*text.digest(), id);
+    }
+    Ok(Some(ids))
+}
+
+/// The version that a schema becomes of its subject; `None` where it is one already, or breaks
+/// those that are there.
+async fn new_version(
+    tx: &mut Tx,
+    subject: &str,
+    text: &SchemaText,
+    id: u32,
+) -> Result<Option<u32>, HubError> {
+    let versions = schemas::versions(tx, subject).await?;
+    let is_known = versions.iter().any(|version| version.id == id);
+    if is_known || !breaks(text, &versions)?.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(next_version(&versions)))
+}
+
 fn subject_of(record: Record, text: &SchemaText) -> String {
     text.name().unwrap_or_else(|| record.name().to_owned())
 }

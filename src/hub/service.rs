@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::forward::fetch_acks;
+use super::forward::{connector_of, fetch_acks};
 use super::http::HttpAccess;
 use super::process::beat_until_stopped;
 use super::publish::Publishing;
@@ -72,7 +72,8 @@ impl Hub {
         ready: impl FnOnce(&str),
     ) -> Result<(), HubError> {
         let relay = service.destinations.relay()?;
-        self.owners.is_shared = true;
+        // An instance that owns no partitions need not be able to say that it lives.
+        self.owners.is_shared = service.has(Role::Process);
         let front = self.front(&service.listen, &service.access, &service.roles).await?;
         ready(&front.url());
         let mut roles = JoinSet::new();
@@ -127,6 +128,10 @@ impl Hub {
         let (engine, told) = (Arc::clone(&self.engine), self.stop.clone());
         roles.spawn(async move { ended(&told, forward(&engine, &relay, told.subscribe()).await) });
         for destination in destinations.settings() {
+            // What could not be taken in is not asked for.
+            if connector_of(destination.0.destination).is_ok_and(|to| self.lost.of(&to).is_some()) {
+                continue;
+            }
             let (engine, told) = (Arc::clone(&self.engine), self.stop.clone());
             let appended = self.appended.clone();
             roles.spawn(async move {

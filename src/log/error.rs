@@ -153,6 +153,27 @@ impl LogError {
             | Self::Compression(_) => false,
         }
     }
+
+    /// Whether one topic is not as it should be, and a person has to mend it: others can be read.
+    #[must_use]
+    pub fn is_of_one_topic(&self) -> bool {
+        match self {
+            Self::TopicUnknown { .. }
+            | Self::PartitionCount { .. }
+            | Self::OutOfRange { .. }
+            | Self::Damaged { .. }
+            | Self::TopicSetting { .. }
+            | Self::Position(_) => true,
+            Self::MarkMoved { .. }
+            | Self::NoTopicId { .. }
+            | Self::NoAnswer { .. }
+            | Self::Kafka { .. }
+            | Self::Store(_)
+            | Self::Thread(_)
+            | Self::Storage(_)
+            | Self::Compression(_) => false,
+        }
+    }
 }
 
 /// Whether the brokers know who asks and say no, or do not believe who it is.

@@ -50,6 +50,14 @@ pub enum PositionLost {
         /// The id that the log has.
         found: String,
     },
+    /// The topic was deleted.
+    #[error("topic {topic}: expected the topic with id {expected}, found none; {}", DO_WHAT)]
+    NoTopic {
+        /// The topic.
+        topic: String,
+        /// The id that the database has.
+        expected: String,
+    },
     /// The topic lost partitions.
     #[error("topic {topic}: expected {expected} partitions or more, found {found}; {}", DO_WHAT)]
     FewerPartitions {
@@ -113,6 +121,21 @@ pub enum PositionLost {
     },
 }
 
+/// Holds the id that a topic was registered under against the log.
+///
+/// # Errors
+/// [`LogError::Position`] where the log has no such topic, or another one under its name; another
+/// [`LogError`] where it cannot be asked.
+pub async fn check_topic(log: &dyn Log, topic: &str, log_id: &str) -> Result<(), LogError> {
+    let (topic, expected) = (topic.to_owned(), log_id.to_owned());
+    match log.topic_id(&topic).await {
+        Ok(found) if found == expected => Ok(()),
+        Ok(found) => Err(PositionLost::OtherTopic { topic, expected, found }.into()),
+        Err(LogError::TopicUnknown { .. }) => Err(PositionLost::NoTopic { topic, expected }.into()),
+        Err(error) => Err(error),
+    }
+}
+
 /// Holds a position against the log.
 ///
 /// # Errors
@@ -123,9 +146,8 @@ pub async fn check_position(
     (topic, partition): (&str, u32),
     position: &Position,
 ) -> Result<(), LogError> {
-    let found = log.topic_id(topic).await?;
-    if let Some(expected) = position.topic_id.clone().filter(|expected| *expected != found) {
-        return Err(PositionLost::OtherTopic { topic: topic.to_owned(), expected, found }.into());
+    if let Some(log_id) = &position.topic_id {
+        check_topic(log, topic, log_id).await?;
     }
     let (mut count, mut extent) = log.extent(topic, partition).await?;
     for _ in 0..HEARD_TRIES {

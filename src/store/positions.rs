@@ -43,6 +43,9 @@ pub async fn register_topic(
     connector: &str,
     partitions: u32,
 ) -> Result<(), StoreError> {
+    if is_registered(tx, topic, partitions).await? {
+        return Ok(());
+    }
     sqlx::query(
         "insert into topic (topic, connector, partitions) values ($1, $2, $3) \
          on conflict (topic) do nothing",
@@ -52,15 +55,8 @@ pub async fn register_topic(
     .bind(i64::from(partitions))
     .execute(&mut **tx)
     .await?;
-    let row = sqlx::query("select partitions from topic where topic = $1")
-        .bind(topic)
-        .fetch_one(&mut **tx)
-        .await?;
-    let found: i64 = row.try_get("partitions")?;
-    if found != i64::from(partitions) {
-        let detail = format!("{topic}: expected {partitions} partitions, found {found}");
-        return Err(StoreError::Damaged { what: "topic.partitions", detail });
-    }
+    // Another instance may have been faster.
+    is_registered(tx, topic, partitions).await?;
     for partition in 0..partitions {
         sqlx::query(
             "insert into position (topic, partition, chain_head) values ($1, $2, $3) \
@@ -75,18 +71,47 @@ pub async fn register_topic(
     Ok(())
 }
 
+/// Whether a topic is registered; with another number of partitions it is damaged.
+async fn is_registered(tx: &mut Tx, topic: &str, partitions: u32) -> Result<bool, StoreError> {
+    let row = sqlx::query("select partitions from topic where topic = $1")
+        .bind(topic)
+        .fetch_optional(&mut **tx)
+        .await?;
+    let Some(row) = row else { return Ok(false) };
+    let found: i64 = row.try_get("partitions")?;
+    if found == i64::from(partitions) {
+        return Ok(true);
+    }
+    let detail = format!("{topic}: expected {partitions} partitions, found {found}");
+    Err(StoreError::Damaged { what: "topic.partitions", detail })
+}
+
 /// Notes what tells the topic in the log from another one under its name, once: a topic that has
 /// another id later is another topic.
 ///
 /// # Errors
 /// [`StoreError::Sql`] where the engine refuses.
-pub async fn note_log_id(tx: &mut Tx, topic: &str, log_id: &str) -> Result<(), StoreError> {
+pub async fn note_log_id(tx: &mut Tx, topic: &str, id: &str) -> Result<(), StoreError> {
+    if log_id(tx, topic).await?.is_some() {
+        return Ok(());
+    }
     sqlx::query("update topic set log_id = $1 where topic = $2 and log_id is null")
-        .bind(log_id)
+        .bind(id)
         .bind(topic)
         .execute(&mut **tx)
         .await?;
     Ok(())
+}
+
+/// The ids that were noted, by topic.
+///
+/// # Errors
+/// [`StoreError::Sql`] where the engine refuses.
+pub async fn log_ids(tx: &mut Tx) -> Result<Vec<(String, String)>, StoreError> {
+    let rows = sqlx::query("select topic, log_id from topic where log_id is not null")
+        .fetch_all(&mut **tx)
+        .await?;
+    rows.iter().map(|row| Ok((row.try_get("topic")?, row.try_get("log_id")?))).collect()
 }
 
 /// The id that was noted for a topic.

@@ -111,6 +111,14 @@ impl Hub {
         hub
     }
 
+    /// Another hub on the same topics, with a data folder of its own.
+    pub(crate) fn beside(&self, data: PathBuf) -> Self {
+        std::fs::create_dir_all(&data).unwrap();
+        let mut other = Self::with_rules(data, self.rules.clone());
+        (other.log, other.topic_prefix) = (self.log.clone(), self.topic_prefix.clone());
+        other
+    }
+
     /// A hub on a Kafka and a PostgreSQL that are its own, so that its topics need no end.
     pub(crate) fn on_servers(data: PathBuf, rules: PathBuf, kafka: &str, database: String) -> Self {
         let log = vec!["--log".to_owned(), kafka.to_owned()];

@@ -110,12 +110,22 @@ fn a_topic_that_is_made_again_stops_the_hub_and_says_what_to_do() {
 
     let topic = format!("{}raw.meituan", hub.topic_prefix());
     delete_topics(&topic);
-    // It is made again when the hub opens, and filled with the very same messages.
-    hub.done(&["replay", "--again", text(&generated)]);
-    let ended = hub.run(&["process"]);
-    assert!(!ended.is_success, "{}", ended.out);
-    for said in ["raw.meituan", "expected the topic with id", "bring back the log"] {
-        assert!(ended.err.contains(said), "{said}: {}", ended.err);
+    let refused = |command: &[&str], found: &str| {
+        let ended = hub.run(command);
+        assert!(!ended.is_success, "{}", ended.out);
+        for said in ["raw.meituan", "expected the topic with id", found, "bring back the log"] {
+            assert!(ended.err.contains(said), "{said}: {}", ended.err);
+        }
+    };
+    // It is not made again, so that nothing comes in for it either.
+    for command in [&["replay", "--again", text(&generated)][..], &["process"]] {
+        refused(command, "found none");
+    }
+    // Somebody else makes it again, and it is filled with the very same messages.
+    let other = hub.beside(folder.path("other"));
+    other.done(&["replay", text(&generated)]);
+    for command in [&["replay", "--again", text(&generated)][..], &["process"]] {
+        refused(command, "found one with id");
     }
     let after = hub.export(&folder.path("after"));
     assert_sections(&before, &after, &["counts", "balances"]);

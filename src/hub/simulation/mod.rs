@@ -30,7 +30,6 @@ mod truth;
 mod turns;
 mod world;
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -41,6 +40,7 @@ use self::instances::{deliver, end_growing, fetch, freeze};
 use self::platforms::Platform;
 use self::world::World;
 use super::HubError;
+use super::topics::{RawTopics, Registered};
 use crate::apply::engine::topic_of;
 use crate::domain::time::Moment;
 use crate::forward::canonical::CanonicalError;
@@ -167,10 +167,9 @@ impl Template {
         let policy = Arc::new(Policy::load(policy)?);
         let db = Database::open(&folder.0).await?;
         let log = SimulatedLog::new(0, Faults::default(), Moment::from_ms(0));
-        let counts = super::partitions_of(&connectors, &HashMap::new(), None)?;
-        let log_ids = super::make_topics(&log, &counts, None).await?;
+        let topics = RawTopics::make(&log, &Registered::default(), &connectors, None).await?;
         let mut tx = db.begin().await?;
-        let (manifests, rules) = super::register(&mut tx, (&connectors, &policy), &log_ids).await?;
+        let (manifests, rules) = topics.register(&mut tx, &connectors, &policy).await?;
         tx.commit().await?;
         db.close().await;
         Ok(Self {

@@ -25,6 +25,7 @@ use futures_util::future::BoxFuture;
 use super::framing::Format;
 use super::{AppendLimits, Route};
 use crate::domain::ids::{ConnectorId, FeedId};
+use crate::log::position::PositionLost;
 use crate::log::{Appended, Log};
 use crate::store::StoreError;
 pub use token::Token;
@@ -73,6 +74,8 @@ pub struct HttpConnector {
     pub token: Token,
     /// Its feeds.
     pub feeds: Vec<HttpFeed>,
+    /// Why nothing can be taken in for it, where the log has lost its topic.
+    pub lost: Option<PositionLost>,
 }
 
 /// Limits of requests.

@@ -65,6 +65,9 @@ fn check(
     headers: &HeaderMap,
 ) -> Result<Request, Problem> {
     let connector = authorize(shared, connector, headers)?;
+    if let Some(lost) = &connector.lost {
+        return Err(Problem::unavailable(lost));
+    }
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("no ascii"));
     let named = asked.feed.as_deref().or_else(|| text("zhibao-feed")).unwrap_or("none");
     let feed =

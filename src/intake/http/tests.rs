@@ -63,6 +63,7 @@ fn connector(name: &str, token: &str) -> HttpConnector {
             http_feed("daily", Format::Csv),
             http_feed("native", Format::Avro(schema)),
         ],
+        lost: None,
     }
 }
 

@@ -13,7 +13,7 @@ use crate::store::relay::{DeliveryState, Settled, claim as claim_records, settle
 use crate::store::scratch::Scratch;
 use crate::store::segments::{SegmentKind, StoredSegment, delete, of_kind, put};
 use crate::store::standing::standings;
-use crate::store::{Database, Engine, StoreError, held, order_days, publish, roster};
+use crate::store::{Database, Engine, StoreError, held, order_days, publish, roster, schemas};
 
 const NOW: Moment = Moment::from_ms(1_780_000_000_000);
 
@@ -159,6 +159,45 @@ async fn forward_writes_how_things_were_delivered() {
             "update segment set bytes = ''",
             "delete from order_count",
             "select name from roster",
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn intake_writes_how_far_it_is_and_schemas() {
+    let scratch = with_roles().await;
+    write_a_batch(&scratch.database).await.unwrap();
+    let intake = role(&scratch, "zhibao_intake").await;
+    let forward = role(&scratch, "zhibao_forward").await;
+    for database in [&intake, &forward] {
+        let mut tx = database.begin().await.unwrap();
+        for sql in [
+            "insert into intake_mark (source, topic, bytes_in, records_in, complete, digest) \
+             values ('http:x:1', 'raw.x', 1, 1, 0, '') on conflict (source) do update set \
+             records_in = 2",
+            "update intake_mark set records_in = 3",
+            "insert into intake_given (source, records_before, partition, first_offset, \
+             next_offset) values ('http:x:1', 0, 0, 0, 1) on conflict do nothing",
+        ] {
+            sqlx::query(sql).execute(&mut *tx).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+    }
+    let mut tx = intake.begin().await.unwrap();
+    schemas::hold(&mut tx).await.unwrap();
+    let id = schemas::id_for(&mut tx, &[7; 32], "\"string\"").await.unwrap();
+    schemas::add_version(&mut tx, "raw.x-value", 1, id).await.unwrap();
+    tx.commit().await.unwrap();
+    check_denied(
+        &intake,
+        &[
+            "update position set batch = 9",
+            "delete from segment",
+            "insert into outbox_key values ('tax', 'b', 1)",
+            "update registry_schema set body = ''",
+            "select name from roster",
+            "select worker from roster",
         ],
     )
     .await;
