@@ -104,17 +104,20 @@ pub(crate) fn server() -> String {
     if let Ok(url) = std::env::var(NAME) {
         return url;
     }
+    let secret = password(&fact("ZHIBAO_POSTGRES_PASSWORD_FILE"));
+    fact(NAME).replacen('@', &format!(":{secret}@"), 1)
+}
+
+/// What `scripts/services up` wrote down under a name.
+pub(crate) fn fact(name: &str) -> String {
     let services = std::env::var("ZHIBAO_SERVICES").unwrap_or("target/services".to_owned());
     let file = Path::new(&services).join("env");
     let text = std::fs::read_to_string(&file).unwrap_or_default();
-    let named = |name| text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
-    let missing = "expected PostgreSQL's address in ZHIBAO_POSTGRES or in";
-    let start = "found none; run scripts/services up";
-    let url = named(NAME).unwrap_or_else(|| panic!("{missing} {}, {start}", file.display()));
-    match named("ZHIBAO_POSTGRES_PASSWORD_FILE") {
-        Some(secret) => url.replacen('@', &format!(":{}@", password(secret)), 1),
-        None => url.to_owned(),
-    }
+    let named = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+    let found = named.unwrap_or_else(|| {
+        panic!("expected {name} in {}, found none; run scripts/services up", file.display())
+    });
+    found.to_owned()
 }
 
 /// The password in a file that the script wrote: letters and digits.

@@ -12,7 +12,7 @@ mod heard;
 mod read;
 mod settings;
 #[cfg(test)]
-pub(crate) mod tests;
+pub(super) mod tests;
 mod topics;
 mod write;
 

@@ -2,8 +2,7 @@
 
 use sqlx::{AssertSqlSafe, Row};
 
-use crate::log::kafka::tests::facts::fact;
-use crate::store::scratch::{Scratch, address, on_each_engine, server};
+use crate::store::scratch::{Scratch, address, fact, on_each_engine, server};
 use crate::store::{Database, Engine, StoreError};
 
 on_each_engine!(a_newer_schema_is_refused, an_open_schema_is_opened_again);

@@ -4,7 +4,7 @@
 mod broken;
 mod clients;
 #[path = "../../../../tests/services/facts.rs"]
-pub(crate) mod facts;
+mod facts;
 mod gaps;
 #[path = "../../../../tests/services/topics.rs"]
 mod topics;
