@@ -131,16 +131,26 @@ impl Readers {
             lock(reader).leave()?;
             open.readers.remove(&oldest);
         }
-        let reader = Arc::new(Mutex::new(self.new_reader(place)?));
+        let knows_topic = open.readers.keys().any(|(topic, _)| topic == place.topic);
+        let reader = Arc::new(Mutex::new(self.new_reader(place, knows_topic)?));
         open.readers.insert(key, (reads, Arc::clone(&reader)));
         Ok(reader)
     }
 
-    fn new_reader(&self, place: Place<'_>) -> Result<Reader, LogError> {
+    fn new_reader(&self, place: Place<'_>, knows_topic: bool) -> Result<Reader, LogError> {
         // Before the partition is assigned, so that nothing of it comes by another queue.
         let queue = self.consumer.split_partition_queue(place.topic, signed(place.partition));
         let queue =
             queue.ok_or_else(|| LogError::TopicUnknown { topic: place.topic.to_owned() })?;
+        if !knows_topic {
+            // By itself the client looks once a second for topics whose brokers it does not know.
+            let failed = |error| {
+                let doing = format!("asking where topic {} is", place.topic);
+                self.brokers.heard().error(doing, error)
+            };
+            let within = self.brokers.within;
+            self.consumer.fetch_metadata(Some(place.topic), within).map_err(failed)?;
+        }
         Ok(Reader {
             consumer: Arc::clone(&self.consumer),
             brokers: Arc::clone(&self.brokers),

@@ -307,9 +307,8 @@ impl KafkaSettings {
             .set("allow.auto.create.topics", "false")
             .set("enable.partition.eof", "true")
             .set("check.crcs", "true")
-            // Longer than a batch waits for more: the word of a partition's end comes but once, and
-            // must not come into a batch that has records.
-            .set("fetch.wait.max.ms", "100")
+            // A partition that is read from anew waits until the fetch under way has ended.
+            .set("fetch.wait.max.ms", "20")
             // A full queue is empty again within milliseconds; the library would wait for a second.
             .set("fetch.queue.backoff.ms", "2")
             .set("fetch.message.max.bytes", FETCH_BYTES.to_string())
