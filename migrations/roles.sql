@@ -12,7 +12,9 @@ do $$
 declare
     name text;
 begin
-    foreach name in array array['zhibao_apply', 'zhibao_forward', 'zhibao_intake', 'zhibao_serve'] loop
+    foreach name in array
+        array['zhibao_apply', 'zhibao_forward', 'zhibao_intake', 'zhibao_serve']
+    loop
         begin
             execute format('create role %I nologin', name);
         exception when duplicate_object or unique_violation then

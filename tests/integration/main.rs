@@ -14,6 +14,7 @@ mod fed_again;
 mod foreign_clients;
 mod full_disk;
 mod grown;
+mod grown_on_kafka;
 mod https;
 mod hub;
 mod kafka_rights;

@@ -47,9 +47,9 @@ impl Owner {
         days.into_iter().map(|day| Key::Day(platform.clone(), day)).collect()
     }
 
-    /// Owes what is told of a closed day whose counts the partition has changed. Where it has counts
-    /// of the day and no order, because all of them lie on other days, it keeps the day as sealed:
-    /// partitions that are behind then find that the day is to be told.
+    /// Owes what is told of a closed day whose counts the partition has changed. Where it has no
+    /// order of the day and yet counts, because all of them lie on other days, it keeps the day as
+    /// sealed: partitions that are behind then find that the day is to be told.
     pub(super) async fn tell_closed_day(
         &self,
         tx: &mut Tx,
