@@ -208,12 +208,11 @@ impl Reader {
                         return Ok(reading.filling.batch);
                     }
                 }
+                // Of a partition that is read up to its end there is one behind every few records:
+                // what came later lies behind it in the queue.
                 Some(Err(KafkaError::PartitionEOF(_))) => {
                     self.saw_end = true;
-                    if !reading.filling.is_empty() {
-                        return Ok(reading.filling.batch);
-                    }
-                    reading.wait = WAIT;
+                    reading.wait = if reading.filling.is_empty() { WAIT } else { Duration::ZERO };
                 }
                 Some(Err(error)) if reading.filling.is_empty() => {
                     return Err(self.refused(from, error));

@@ -8,7 +8,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
 use super::{KafkaSubject, settings};
 use crate::log::Log;
-use crate::log::contract::{Subject, read_all};
+use crate::log::contract::{Subject, new_append, read_all, record};
 use crate::log::kafka::KafkaLog;
 
 const WITHIN: Duration = Duration::from_secs(30);
@@ -73,6 +73,27 @@ async fn records_of_transactions_are_read_once_they_are_committed_and_no_others(
     producer.commit_transaction(WITHIN).unwrap();
     await_end(log, topic, 9).await;
     assert_eq!(read_all((log, topic), 0, 6, 1 << 20).await, [(7, "7".to_owned())]);
+}
+
+/// The client says that a partition ends behind every few records of a stream that is read as it
+/// comes: all that is there comes in one batch all the same.
+#[tokio::test]
+async fn ends_between_records_do_not_cut_a_batch() {
+    let subject = KafkaSubject::new().await;
+    let (log, topic) = (&subject.log, subject.topic());
+    log.ensure_topic(topic, 1).await.unwrap();
+    let append = async |texts: &[&str]| {
+        let records = texts.iter().map(|text| record(0, text)).collect();
+        log.append(new_append(topic, records)).await.unwrap();
+    };
+    append(&["0"]).await;
+    assert_eq!(log.read(topic, 0, 0, 1 << 20).await.unwrap().records.len(), 1);
+    for text in ["1", "2", "3", "4"] {
+        append(&[text]).await;
+        // Time for the client to read it ahead, and the end behind it.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    assert_eq!(log.read(topic, 0, 1, 1 << 20).await.unwrap().records.len(), 4);
 }
 
 /// The client says once that a partition ends. Where it says so behind records, in one batch with
