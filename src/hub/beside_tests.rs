@@ -359,3 +359,54 @@ async fn a_topic_that_is_another_one_rests_alone() {
     await_reached(database, (own, all - own)).await;
     running.end().await;
 }
+
+/// Appends to the partitions of a platform without end, a message at a time: each has more whenever
+/// its owner looks.
+async fn pour(log: Arc<dyn crate::log::Log>, stopped: watch::Receiver<bool>) {
+    let message = br#"{"bizCode":"MEITUAN","orderViewId":"1","status":10}"#;
+    let record =
+        |partition| crate::log::NewRecord { partition, key: Vec::new(), value: message.to_vec() };
+    while !*stopped.borrow() {
+        let append = crate::log::Append {
+            topic: "raw.meituan".into(),
+            feed: crate::domain::ids::FeedId::new("orders").unwrap(),
+            header_digest: None,
+            records: (0..4).map(record).collect(),
+            received_at: None,
+            mark: None,
+        };
+        log.append(append).await.unwrap();
+    }
+}
+
+/// Partitions that never come to their end keep nobody waiting: what another one gets meanwhile is
+/// applied, again and again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_stream_without_end_keeps_no_other_waiting() {
+    let (folder, scratch) = (Folder::generated("pours"), Scratch::on(Engine::Postgres).await);
+    let hub = folder.open("hub", Some(scratch.url())).await.unwrap();
+    let (intake, log) = (hub.intake(), Arc::clone(&hub.engine.log));
+    let running = Running::begin(hub);
+    settled(&scratch.database, 1).await;
+    let stop = watch::Sender::new(false);
+    let pouring = tokio::spawn(pour(Arc::clone(&log), stop.subscribe()));
+    let others: Vec<_> = folder.arrivals();
+    let others = others.iter().filter(|file| file.connector.as_str() == "eleme").take(3);
+    for file in others {
+        intake.ingest(file, false, &mut |_| {}).await.unwrap();
+        let extents = log.extents("raw.eleme").await.unwrap();
+        let expected: u64 = extents.iter().map(|extent| extent.next).sum();
+        let sql = "select cast(sum(next_offset) as bigint) as found from position \
+                   where topic = 'raw.eleme'";
+        let applied = async {
+            while number(&scratch.database, sql).await != i64::try_from(expected).unwrap() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let applied = tokio::time::timeout(Duration::from_secs(60), applied).await;
+        applied.expect("what comes beside a stream without end is applied");
+    }
+    stop.send_replace(true);
+    pouring.await.unwrap();
+    running.end().await;
+}

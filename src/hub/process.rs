@@ -26,9 +26,16 @@ const AT_ONCE: usize = 3;
 /// batch commits while others still load.
 const LOADS_AT_ONCE: usize = 2;
 
-/// How long an owner that finds more and more works before another one does: long enough to use
-/// what the log has read ahead, short enough for the messages of the others.
+/// How long an owner that finds more and more works in one round: long enough to use what the log
+/// has read ahead, short enough for the messages of the others.
 const TURN: Duration = Duration::from_millis(200);
+
+/// A batch with fewer messages was all that was there: its owner has no more for now, though more
+/// may come at any moment. It has done its part of the round, so that the round comes to its end
+/// and whoever found nothing looks again. Less where batches are cut smaller.
+const FEW: u64 = 1_024;
+/// Bytes of a message that is larger than nearly all are.
+const MESSAGE_BYTES: usize = 1_024;
 
 /// How often in a row a command's step meets an error that may pass before the command ends.
 const IN_VAIN_MAX: u32 = 20;
@@ -68,6 +75,8 @@ struct Round {
     due: watch::Receiver<bool>,
     stopped_until: Arc<Mutex<HashMap<PartitionKey, Instant>>>,
     is_shared: bool,
+    /// Messages of a batch that make its owner go on.
+    few: u64,
 }
 
 /// What every owner is asked to do.
@@ -154,6 +163,8 @@ impl Hub {
     async fn each_owner(&mut self, task: Task, progress: &Arc<AtomicU64>) -> Result<u64, HubError> {
         let claims =
             if self.owners.is_shared { self.take_share().await? } else { self.missing().await? };
+        let cut = self.engine.settings.batch_bytes_max / MESSAGE_BYTES;
+        let cut = u64::try_from(cut).unwrap_or(u64::MAX);
         let round = Round {
             engine: Arc::clone(&self.engine),
             task,
@@ -164,6 +175,8 @@ impl Hub {
             due: self.share_due.subscribe(),
             stopped_until: Arc::clone(&self.owners.stopped_until),
             is_shared: self.owners.is_shared,
+            // One that works alone keeps nobody waiting.
+            few: if self.owners.at_once > 1 { FEW.min(cut) } else { 0 },
         };
         let owned =
             std::mem::take(&mut self.owners.own).into_iter().map(|own| Begin::Of(Box::new(own)));
@@ -374,6 +387,10 @@ async fn run(round: Round, mut owner: Owner) -> Result<(Option<Owner>, u64), Hub
             return Ok((Some(owner), messages));
         }
         if turn.as_ref().is_none_or(Turn::is_over) {
+            // Where it has worked, the next round goes on.
+            if messages > 0 {
+                return Ok((Some(owner), messages));
+            }
             // Given up before it is waited for again.
             drop(turn.take());
             turn = Some(Turn::begin(&round.permits).await);
@@ -405,7 +422,7 @@ async fn run(round: Round, mut owner: Owner) -> Result<(Option<Owner>, u64), Hub
             Step::Worked(count) => {
                 messages += count;
                 round.progress.fetch_add(count, Ordering::Relaxed);
-                if let Task::Seal(_) = round.task {
+                if matches!(round.task, Task::Seal(_)) || (1..round.few).contains(&count) {
                     return Ok((Some(owner), messages));
                 }
             }
