@@ -108,7 +108,7 @@ impl Elsewhere {
 
 /// Canonical schemas have their built-in numbers. A feed's schema becomes a version of its subject
 /// where it reads what the versions before it wrote; it has the number of its text in any case.
-/// Gives every schema its number, and every subject its version; gives the numbers of feeds.
+/// Returns the numbers of feeds.
 async fn settle_own(
     tx: &mut Tx,
     settings: &HubSettings,
@@ -176,6 +176,7 @@ async fn new_version(
     Ok(Some(next_version(&versions)))
 }
 
+/// Several records share a topic, so that a canonical subject is named by its record.
 fn subject_of(record: Record, text: &SchemaText) -> String {
     text.name().unwrap_or_else(|| record.name().to_owned())
 }
