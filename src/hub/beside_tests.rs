@@ -1,7 +1,7 @@
 //! Several hubs on one log and one PostgreSQL, coming and going, against one hub alone on SQLite:
 //! the same messages give the same books.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -12,13 +12,10 @@ use tokio::task::JoinHandle;
 
 use super::process::beat_until_stopped;
 use super::{
-    Arrived, Destinations, Hub, HubError, HubSettings, KeysError, LogChoice, Role, Service,
-    arrivals,
+    Arrived, Destinations, Hub, HubError, HubSettings, KeysError, Role, Service, arrivals,
 };
 use crate::apply::engine::ApplySettings;
 use crate::domain::time::Day;
-use crate::forward::canonical::Limits;
-use crate::log::embedded::Retention;
 use crate::serve::export::export;
 use crate::simulate::generate::{GenerateOptions, Profile, generate};
 use crate::store::instances::{holdings, living};
@@ -59,25 +56,13 @@ impl Folder {
         database: Option<String>,
         canonical_topics: bool,
     ) -> Result<Hub, HubError> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let apply = ApplySettings {
             lease_ms: 600,
             batch_bytes_max: 32 << 10,
             canonical_topics,
             ..ApplySettings::default()
         };
-        let settings = HubSettings {
-            retention: Retention::default(),
-            data: self.0.join(data),
-            database,
-            connectors: root.join("connectors"),
-            policy: root.join("policy"),
-            apply,
-            canonical: Limits::default(),
-            log: LogChoice::default(),
-            schema_registry: None,
-            grows: None,
-        };
+        let settings = HubSettings { database, apply, ..HubSettings::of_tests(self.0.join(data)) };
         Hub::open(&settings).await
     }
 }
@@ -357,56 +342,5 @@ async fn a_topic_that_is_another_one_rests_alone() {
     await_reached(database, (0, all - own)).await;
     name_topic(database, &id).await;
     await_reached(database, (own, all - own)).await;
-    running.end().await;
-}
-
-/// Appends to the partitions of a platform without end, a message at a time: each has more whenever
-/// its owner looks.
-async fn pour(log: Arc<dyn crate::log::Log>, stopped: watch::Receiver<bool>) {
-    let message = br#"{"bizCode":"MEITUAN","orderViewId":"1","status":10}"#;
-    let record =
-        |partition| crate::log::NewRecord { partition, key: Vec::new(), value: message.to_vec() };
-    while !*stopped.borrow() {
-        let append = crate::log::Append {
-            topic: "raw.meituan".into(),
-            feed: crate::domain::ids::FeedId::new("orders").unwrap(),
-            header_digest: None,
-            records: (0..4).map(record).collect(),
-            received_at: None,
-            mark: None,
-        };
-        log.append(append).await.unwrap();
-    }
-}
-
-/// Partitions that never come to their end keep nobody waiting: what another one gets meanwhile is
-/// applied, again and again.
-#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
-async fn a_stream_without_end_keeps_no_other_waiting() {
-    let (folder, scratch) = (Folder::generated("pours"), Scratch::on(Engine::Postgres).await);
-    let hub = folder.open("hub", Some(scratch.url())).await.unwrap();
-    let (intake, log) = (hub.intake(), Arc::clone(&hub.engine.log));
-    let running = Running::begin(hub);
-    settled(&scratch.database, 1).await;
-    let stop = watch::Sender::new(false);
-    let pouring = tokio::spawn(pour(Arc::clone(&log), stop.subscribe()));
-    let others: Vec<_> = folder.arrivals();
-    let others = others.iter().filter(|file| file.connector.as_str() == "eleme").take(3);
-    for file in others {
-        intake.ingest(file, false, &mut |_| {}).await.unwrap();
-        let extents = log.extents("raw.eleme").await.unwrap();
-        let expected: u64 = extents.iter().map(|extent| extent.next).sum();
-        let sql = "select cast(sum(next_offset) as bigint) as found from position \
-                   where topic = 'raw.eleme'";
-        let applied = async {
-            while number(&scratch.database, sql).await != i64::try_from(expected).unwrap() {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        let applied = tokio::time::timeout(Duration::from_secs(60), applied).await;
-        applied.expect("what comes beside a stream without end is applied");
-    }
-    stop.send_replace(true);
-    pouring.await.unwrap();
     running.end().await;
 }

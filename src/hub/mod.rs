@@ -93,6 +93,26 @@ pub struct HubSettings {
     pub grows: Option<ConnectorId>,
 }
 
+#[cfg(test)]
+impl HubSettings {
+    /// The embedded log and SQLite in a folder, with the project's manifests and rules.
+    pub(crate) fn of_tests(data: PathBuf) -> Self {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        Self {
+            data,
+            database: None,
+            connectors: root.join("connectors"),
+            policy: root.join("policy"),
+            apply: ApplySettings::default(),
+            log: LogChoice::Embedded,
+            retention: Retention::default(),
+            canonical: CanonicalLimits::default(),
+            schema_registry: None,
+            grows: None,
+        }
+    }
+}
+
 /// A running hub.
 pub struct Hub {
     pub(crate) engine: Arc<Engine>,

@@ -1,6 +1,9 @@
 //! The process role: an owner for every partition that this instance has, a few working at a time.
 //! A command has every partition; a service has its share beside others (`share`).
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

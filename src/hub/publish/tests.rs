@@ -5,7 +5,7 @@
 mod consumer;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -16,7 +16,6 @@ use crate::apply::engine::ApplySettings;
 use crate::domain::time::Day;
 use crate::forward::canonical::{CanonicalError, Limits};
 use crate::hub::{Arrived, Hub, HubError, HubSettings, arrivals};
-use crate::log::embedded::Retention;
 use crate::schema::topics::{ORDERS, OTHERS};
 use crate::simulate::generate::naive::applied;
 use crate::simulate::generate::{GenerateOptions, Profile, generate};
@@ -53,19 +52,7 @@ impl Folder {
     }
 
     async fn hub(&self, name: &str, apply: ApplySettings, canonical: Limits) -> Hub {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let settings = HubSettings {
-            log: crate::hub::LogChoice::Embedded,
-            retention: Retention::default(),
-            data: self.0.join(name),
-            database: None,
-            connectors: root.join("connectors"),
-            policy: root.join("policy"),
-            apply,
-            canonical,
-            schema_registry: None,
-            grows: None,
-        };
+        let settings = HubSettings { apply, canonical, ..HubSettings::of_tests(self.0.join(name)) };
         Hub::open(&settings).await.unwrap()
     }
 

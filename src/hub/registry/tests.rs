@@ -11,12 +11,9 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::apply::engine::ApplySettings;
 use crate::domain::ids::{ConnectorId, FeedId};
 use crate::domain::time::Moment;
-use crate::forward::canonical::Limits;
-use crate::hub::{Arrived, Hub, HubError, HubSettings, LogChoice, Role};
-use crate::log::embedded::Retention;
+use crate::hub::{Arrived, Hub, HubError, HubSettings, Role};
 use crate::normalize::Format;
 use crate::registry::client::Client;
 use crate::schema::Record;
@@ -45,16 +42,9 @@ impl Folder {
         connectors: &Path,
     ) -> Result<Hub, HubError> {
         let settings = HubSettings {
-            log: LogChoice::Embedded,
-            retention: Retention::default(),
-            data: self.0.join("data"),
-            database: None,
             connectors: connectors.to_owned(),
-            policy: repository().join("policy"),
-            apply: ApplySettings::default(),
-            canonical: Limits::default(),
             schema_registry,
-            grows: None,
+            ..HubSettings::of_tests(self.0.join("data"))
         };
         Hub::open(&settings).await
     }
