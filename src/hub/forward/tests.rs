@@ -1,6 +1,5 @@
-//! Acknowledgements that two instances fetch at once.
+//! Acknowledgements that two instances fetch at once, and those of a topic that is lost.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -8,9 +7,8 @@ use futures_util::future::BoxFuture;
 use crate::domain::ids::FeedId;
 use crate::forward::acks::AckPoller;
 use crate::forward::client::{Counterparty, HttpAnswer, NoAnswer};
-use crate::hub::forward::fetch_acks_from;
-use crate::hub::{Hub, HubSettings, LogChoice};
-use crate::log::embedded::Retention;
+use crate::hub::forward::{Destinations, fetch_acks_from};
+use crate::hub::{Hub, HubSettings};
 use crate::log::{Append, IntakeMark, Log, NewRecord};
 
 const LINE: &str = r#"{"record":"x","result":"accepted","at":"2026-07-03T02:10:00+08:00"}"#;
@@ -59,24 +57,30 @@ impl Counterparty for Slow {
     }
 }
 
+/// Where it was asked all the same, the counterparty would give what it then holds as taken.
+#[tokio::test]
+async fn nobody_is_asked_for_acknowledgements_whose_topic_is_lost() {
+    let data = std::env::temp_dir().join(format!("zhibao-acks-lost-{}", std::process::id()));
+    Hub::open(&HubSettings::of_tests(data.clone())).await.unwrap().close().await.unwrap();
+    std::fs::remove_file(data.join("log.db")).unwrap();
+    let hub = Hub::open(&HubSettings::of_tests(data.clone())).await.unwrap();
+    let counterparty = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    counterparty.set_nonblocking(true).unwrap();
+    let tax = Some(format!("http://{}", counterparty.local_addr().unwrap()));
+    let destinations = Destinations { tax, ..Destinations::default() };
+    let refused = hub.fetch_acks(&destinations, None).await.unwrap_err().to_string();
+    assert!(refused.contains("raw.tax") && refused.contains("found none"), "{refused}");
+    let asked = counterparty.accept().unwrap_err();
+    assert_eq!(asked.kind(), std::io::ErrorKind::WouldBlock);
+    hub.close().await.unwrap();
+    std::fs::remove_dir_all(data).unwrap();
+}
+
 /// Previously the instance that came second ended, with all its roles.
 #[tokio::test]
 async fn acknowledgements_that_another_instance_was_faster_with_are_left_to_it() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let data = std::env::temp_dir().join(format!("zhibao-acks-{}", std::process::id()));
-    let settings = HubSettings {
-        data: data.clone(),
-        database: None,
-        connectors: root.join("connectors"),
-        policy: root.join("policy"),
-        apply: crate::apply::engine::ApplySettings::default(),
-        log: LogChoice::Embedded,
-        retention: Retention::default(),
-        schema_registry: None,
-        grows: None,
-        canonical: crate::forward::canonical::Limits::default(),
-    };
-    let hub = Hub::open(&settings).await.unwrap();
+    let hub = Hub::open(&HubSettings::of_tests(data.clone())).await.unwrap();
     let poller = AckPoller::of(Arc::new(Slow(Arc::clone(&hub.engine.log))));
     for _ in 0..2 {
         assert_eq!(fetch_acks_from(&hub.engine, ("tax", &poller), None).await.unwrap(), 0);

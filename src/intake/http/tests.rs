@@ -20,11 +20,14 @@ use crate::domain::ids::{ConnectorId, FeedId};
 use crate::domain::time::Moment;
 use crate::intake::framing::Format;
 use crate::intake::{AppendLimits, Arrival};
+use crate::log::position::PositionLost;
 use crate::log::simulated::{Faults, SimulatedLog};
 use crate::log::{Appended, Log};
 use crate::store::StoreError;
 
 const TOPIC: &str = "raw.meituan";
+/// Of a connector whose topic is there again, but is not the one of before.
+const LOST: &str = "raw.shansong";
 
 /// Says that one record in three is held and the others are applied.
 struct EveryThirdHeld;
@@ -74,7 +77,9 @@ impl Server {
 
     async fn start_with(faults: Faults, clock: AppendClock) -> Self {
         let log = Arc::new(SimulatedLog::new(3, faults, Moment::from_ms(1_782_867_600_000)));
-        log.ensure_topic(TOPIC, 2).await.unwrap();
+        for topic in [TOPIC, LOST] {
+            log.ensure_topic(topic, 2).await.unwrap();
+        }
         let routes = router(HttpIntake {
             log: log.clone(),
             route: Arc::new(|arrival: &Arrival<'_>| arrival.value.to_vec()),
@@ -82,6 +87,13 @@ impl Server {
             connectors: vec![
                 connector("meituan", "secret of meituan"),
                 connector("eleme", "secret of eleme"),
+                HttpConnector {
+                    lost: Some(PositionLost::NoTopic {
+                        topic: LOST.to_owned(),
+                        expected: "the-id-of-before".to_owned(),
+                    }),
+                    ..connector("shansong", "secret of shansong")
+                },
             ],
             limits: HttpLimits {
                 append: AppendLimits { records_max: 10, bytes_max: 1 << 20 },
@@ -316,6 +328,21 @@ async fn bodies_and_bombs_over_the_limit_are_refused() {
     assert_eq!(receipt["records"], 1);
     let cut = "x".repeat(101);
     assert!(server.records().await.contains(&cut), "appended, so that normalize holds it");
+}
+
+#[tokio::test]
+async fn nothing_is_taken_in_for_a_topic_that_is_lost() {
+    let server = Server::start().await;
+    let post = server
+        .client
+        .post(server.url("shansong?feed=orders"))
+        .bearer_auth("secret of shansong")
+        .header("content-type", "application/x-ndjson")
+        .header("idempotency-key", "lost")
+        .body(lines(3).join("\n"));
+    refused(post, 503, "hub.unavailable").await;
+    let extents = server.log.extents(LOST).await.unwrap();
+    assert!(extents.iter().all(|extent| extent.next == 0), "{extents:?}");
 }
 
 #[tokio::test]
