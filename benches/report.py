@@ -65,7 +65,7 @@ def chart(result):
     for place, row in enumerate(figures):
         y = HEAD_PX + ROW_PX * place
         width = (WIDTH_PX - LABEL_PX - 110) * rate(row) / most
-        colour = "#b5322b" if row["name"] == "zhibao" else "#8a97a6"
+        colour = "#b5322b" if row["name"].startswith("zhibao") else "#8a97a6"
         parts += [
             f"<text x='12' y='{y + 14}' {FONT}>{html.escape(row['name'])}</text>",
             f"<rect x='{LABEL_PX}' y='{y}' width='{width:.1f}' height='{BAR_PX}' fill='{colour}'/>",

@@ -161,6 +161,26 @@ class Bench:
         self.sql("postgres", f'drop database "{name}"')
         marker.write_text(f"{time.monotonic() - began:.0f} s\n", encoding="utf-8")
 
+    @contextlib.contextmanager
+    def every_key_wrong(self):
+        """The same messages in topics of their own, each in another partition than its order's."""
+        own, wrong = self.prefix, f"{self.prefix.removesuffix('.')}-misplaced."
+        marker = self.folder / f"{wrong}loaded"
+        self.prefix = wrong
+        try:
+            if not marker.exists():
+                database = self.fresh_database("misplaced")
+                # Makes the topics.
+                status = self.hub(self.hub_data(), database, "status")
+                subprocess.run(status, check=True, stdout=subprocess.DEVNULL)
+                self.sql("postgres", 'drop database "misplaced"')
+                command = [self.asked.contenders, "misplace", self.brokers, f"{own}raw."]
+                subprocess.run([*command, f"{wrong}raw.", str(PARTITIONS)], check=True)
+                marker.touch()
+            yield
+        finally:
+            self.prefix = own
+
     def hub_data(self):
         """The hub's data folder: its keys, the same for every run."""
         data = self.folder / "hub"
@@ -265,8 +285,9 @@ def zhibao(bench):
         """Everything is applied, and `events.orders` has caught up."""
         sql = (
             "select (select coalesce(sum(next_offset), 0) from position),"
-            " (select count(*) from position p left join publish_cursor c using (topic, partition)"
-            " where p.next_offset > 0 and p.batch > coalesce(c.batch, 0))"
+            " (select count(*) from segment s left join publish_cursor c using (topic, partition)"
+            " where s.kind in ('base', 'delta') and s.batch_last > coalesce(c.batch, 0))"
+            " + (select count(*) from handoff)"
         )
         began = time.monotonic()
         with bench.asking("zhibao") as ask:
@@ -292,6 +313,11 @@ def zhibao(bench):
     return run, {"disk": int(bench.sql("zhibao", sql)[0][0])}
 
 
+def misplaced(bench):
+    with bench.every_key_wrong():
+        return zhibao(bench)
+
+
 def size(bench, database, *tables):
     """Bytes of tables with their indexes."""
     return sum(
@@ -304,6 +330,7 @@ CONTENDERS = {
     "ceiling, 1 thread": lambda bench: ceiling(bench, 1),
     "ceiling, 2 threads": lambda bench: ceiling(bench, 2),
     "zhibao": zhibao,
+    "zhibao, every key wrong": misplaced,
     "plain SQL": plain_sql,
     "Kafka Streams": kafka_streams,
     "Redpanda Connect": redpanda_connect,

@@ -3,6 +3,8 @@
 
 use std::path::Path;
 
+use rdkafka::message::Message;
+
 use crate::Failure;
 use crate::counts::Counts;
 use crate::input::{InputError, Shares};
@@ -23,7 +25,8 @@ pub(crate) fn run(brokers: &str, prefix: &str, out: &Path, threads: usize) -> Re
     let counted: Vec<Result<(Counts, u64), LoopError>> = std::thread::scope(|scope| {
         let count = |mut reader: crate::input::Reader| {
             let mut counts = Counts::default();
-            let messages = reader.read_all(|platform, json| {
+            let messages = reader.read_all(|platform, message| {
+                let json = message.payload().unwrap_or_default();
                 if let Some(accepted) = accepted(platform, json)? {
                     counts.add(platform, &accepted);
                 }

@@ -110,10 +110,10 @@ impl Reader {
         Ok(Self { consumer, places, left })
     }
 
-    /// Gives each message, with the number of its platform, to `see`.
+    /// Gives each message with the number of its platform to `see`.
     pub(crate) fn read_all<E: From<InputError>>(
         &mut self,
-        mut see: impl FnMut(usize, &[u8]) -> Result<(), E>,
+        mut see: impl FnMut(usize, &BorrowedMessage<'_>) -> Result<(), E>,
     ) -> Result<u64, E> {
         let mut messages = 0;
         // Messages of a partition come many at a time.
@@ -127,7 +127,7 @@ impl Reader {
                 last = self.places.iter().position(|place| place.is_of(&message)).unwrap_or(last);
             }
             let Some(place) = self.places.get(last) else { continue };
-            see(place.platform, message.payload().unwrap_or_default())?;
+            see(place.platform, &message)?;
             messages += 1;
             if message.offset() + 1 >= place.end {
                 self.left -= 1;

@@ -7,6 +7,7 @@ use std::fmt::Write;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
+use rdkafka::message::Message;
 use sqlx::{Connection, Executor, PgConnection};
 
 use crate::Failure;
@@ -93,7 +94,8 @@ fn read_batches(brokers: &str, prefix: &str, send: SyncSender<Batch>) -> Result<
     let mut batch = Batch::default();
     let mut messages = 0;
     for mut reader in Shares::of(brokers, prefix, 1)?.readers()? {
-        messages += reader.read_all(|platform, json| {
+        messages += reader.read_all(|platform, message| {
+            let json = message.payload().unwrap_or_default();
             let Some(accepted) = accepted(platform, json)? else { return Ok(()) };
             let (day, county, order) = (accepted.day, accepted.county, accepted.order);
             // An order's number has no character that `COPY` would read as anything else.
