@@ -74,6 +74,11 @@ text_id!(
     /// One stream of messages of a connector.
     FeedId, "feed", 32
 );
+
+/// The feed of a record that is of none, or of one without a lawful name. No manifest may have such
+/// a feed, so that apply holds it with its bytes.
+pub const NO_FEED: &str = "unknown";
+
 text_id!(
     /// A line of business (行业): an open, dated code list; today `ride_hailing` 出行,
     /// `instant_delivery` 即时配送, `intra_city_freight` 同城货运.

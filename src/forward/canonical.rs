@@ -20,7 +20,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::domain::ids::{FeedId, IdError};
+use crate::domain::ids::{FeedId, IdError, NO_FEED};
 use crate::log::{Append, Log, LogError, NewRecord};
 use crate::orders::segment::SegmentError;
 use crate::schema::encode::EncodeError;
@@ -153,7 +153,9 @@ impl Publisher {
         let mut published = Published::new();
         for place in self.places().await? {
             while let Some(events) = self.pass(&place).await? {
-                *published.entry(place.topic()).or_default() += events;
+                if events > 0 {
+                    *published.entry(place.topic()).or_default() += events;
+                }
             }
         }
         Ok(published)
@@ -172,7 +174,7 @@ impl Publisher {
     }
 
     /// One pass: appends about as much of a place as [`Limits`] say, and confirms it; how many
-    /// events that was, or `None` where nothing waited.
+    /// events that was (none where batches had nothing to publish), or `None` where nothing waited.
     ///
     /// # Errors
     /// [`CanonicalError`]; what was appended may be appended again, under the same ids.
@@ -199,7 +201,7 @@ impl Publisher {
     ) -> Result<(), CanonicalError> {
         let append = Append {
             topic: topic.into(),
-            feed: FeedId::new("canonical")?,
+            feed: FeedId::new(NO_FEED)?,
             header_digest: None,
             records,
             received_at: None,

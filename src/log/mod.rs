@@ -39,7 +39,8 @@ pub struct NewRecord {
 pub struct Append {
     /// The topic, which must exist.
     pub topic: Arc<str>,
-    /// The feed that the records are of: the record header `feed`.
+    /// The feed that the records are of: the record header `feed`, which those of
+    /// [none](crate::domain::ids::NO_FEED) have not.
     pub feed: FeedId,
     /// For CSV, the digest of the header line (see [`Log::put_header`]).
     pub header_digest: Option<[u8; 32]>,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::ints::ABSENT;
 use crate::domain::event::{CountySource, OrderEvent, OrderKind, Origin};
-use crate::domain::ids::{CountyCode, FeedId, LineCode, OrderId, PlatformId, WorkerToken};
+use crate::domain::ids::{CountyCode, FeedId, LineCode, NO_FEED, OrderId, PlatformId, WorkerToken};
 use crate::domain::time::Moment;
 
 /// The message that an event was made from, kept only while the event may still have to be held
@@ -44,7 +44,7 @@ impl RawMessage {
     #[must_use]
     pub fn no_feed() -> FeedId {
         // The constant fits the shape, so the fallback can never be reached.
-        FeedId::new("unknown").unwrap_or_else(|_| unreachable!("a constant of lawful shape"))
+        FeedId::new(NO_FEED).unwrap_or_else(|_| unreachable!("a constant of lawful shape"))
     }
 }
 

@@ -6,7 +6,7 @@
 
 use rdkafka::message::{Header, OwnedHeaders};
 
-use crate::domain::ids::FeedId;
+use crate::domain::ids::{FeedId, NO_FEED};
 use crate::domain::time::Moment;
 use crate::log::Headers;
 
@@ -14,14 +14,13 @@ pub(super) const FEED: &str = "feed";
 pub(super) const CSV_HEADER: &str = "csv-header";
 pub(super) const RECEIVED_AT: &str = "zhibao-received-at";
 
-/// What a record without a feed of lawful shape gets: no manifest has such a feed, so that apply
-/// holds it with its bytes.
-const NO_FEED: &str = "unknown";
-
-/// The headers of records that are appended together.
+/// The headers of records that are appended together. Those of no feed say nothing of it: a client
+/// copies the headers for each record.
 pub(super) fn written(headers: &Headers, received_at: Option<Moment>) -> OwnedHeaders {
-    let mut written = OwnedHeaders::new_with_capacity(3)
-        .insert(Header { key: FEED, value: Some(headers.feed.as_str()) });
+    let mut written = OwnedHeaders::new_with_capacity(3);
+    if headers.feed.as_str() != NO_FEED {
+        written = written.insert(Header { key: FEED, value: Some(headers.feed.as_str()) });
+    }
     if let Some(digest) = headers.header_digest {
         written = written.insert(Header { key: CSV_HEADER, value: Some(&hex(&digest)) });
     }
@@ -78,10 +77,12 @@ mod tests {
     #[test]
     fn what_is_written_comes_back() {
         for digest in [None, Some([0xa7; 32])] {
-            let headers = Headers { feed: feed("orders"), header_digest: digest };
-            let at = Moment::from_ms(1_782_835_200_123);
-            for at in [None, Some(at)] {
-                assert_eq!(read(Some(&written(&headers, at))), (headers.clone(), at));
+            for name in ["orders", NO_FEED] {
+                let headers = Headers { feed: feed(name), header_digest: digest };
+                let at = Moment::from_ms(1_782_835_200_123);
+                for at in [None, Some(at)] {
+                    assert_eq!(read(Some(&written(&headers, at))), (headers.clone(), at));
+                }
             }
         }
     }

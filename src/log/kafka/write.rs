@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Message, OwnedHeaders};
+use rdkafka::message::{Headers, Message, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
 use tokio::sync::oneshot;
 
@@ -141,8 +141,10 @@ impl Writer {
         for (index, record) in records.iter().enumerate() {
             let mut unsent = BaseRecord::with_opaque_to(topic, Arc::clone(flight))
                 .partition(i32::try_from(record.partition).unwrap_or(i32::MAX))
-                .payload(&record.value)
-                .headers(headers.clone());
+                .payload(&record.value);
+            if headers.count() > 0 {
+                unsent = unsent.headers(headers.clone());
+            }
             if !record.key.is_empty() {
                 unsent = unsent.key(&record.key);
             }

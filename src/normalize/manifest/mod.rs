@@ -20,7 +20,7 @@ use self::document::{Node, line_of};
 pub use self::feed::{CsvFormat, Feed, Format};
 pub(super) use self::feed::{Makes, Record};
 use self::source::Source;
-use crate::domain::ids::{ConnectorId, CreditCode, FeedId, IdError, LineCode, PlatformId};
+use crate::domain::ids::{ConnectorId, CreditCode, FeedId, IdError, LineCode, NO_FEED, PlatformId};
 use crate::domain::time::Day;
 use crate::normalize::credit_code;
 
@@ -185,6 +185,10 @@ impl Manifest {
         let mut feeds: Vec<Feed> = Vec::new();
         for node in root.need("feed")?.list()? {
             let feed = Feed::compile(node, files)?;
+            if feed.id.as_str() == NO_FEED {
+                let other = "a name other than that of records without a feed";
+                return Err(node.error(format!("expected {other}, found {NO_FEED:?}")));
+            }
             if feeds.iter().any(|known| known.id == feed.id) {
                 return Err(node.error(format!("expected each feed once, found {} twice", feed.id)));
             }

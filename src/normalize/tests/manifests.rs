@@ -80,6 +80,11 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("name = \"x\"", "name = \"y\"", "x/connector.toml:1: name: expected the folder's name \"x\""),
     ("platform = \"x\"", "platform x", "x/connector.toml:2: expected TOML: "),
     (
+        "name = \"orders\"",
+        "name = \"unknown\"",
+        "x/connector.toml:7: feed: expected a name other than that of records without a feed, found \"unknown\"",
+    ),
+    (
         "partitions = 2",
         "partitions = 0",
         "x/connector.toml:6: partitions: expected 1 or more partitions, found 0",
