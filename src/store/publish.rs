@@ -55,6 +55,19 @@ pub async fn cursor(tx: &mut Tx, key: &PartitionKey) -> Result<u64, StoreError> 
     row.map_or(Ok(0), |row| Ok(uint(row.try_get("batch")?)))
 }
 
+/// The last batch that a partition has committed; 0 where it has none.
+///
+/// # Errors
+/// [`StoreError::Sql`] where the engine refuses.
+pub async fn last_batch(tx: &mut Tx, key: &PartitionKey) -> Result<u64, StoreError> {
+    let row = sqlx::query("select batch from position where topic = $1 and partition = $2")
+        .bind(&key.topic)
+        .bind(i64::from(key.partition))
+        .fetch_optional(&mut **tx)
+        .await?;
+    row.map_or(Ok(0), |row| Ok(uint(row.try_get("batch")?)))
+}
+
 /// Moves the cursor after the log confirmed the append; never back.
 ///
 /// # Errors

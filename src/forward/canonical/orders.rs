@@ -81,8 +81,11 @@ impl Publisher {
         let cursor = publish::cursor(&mut tx, key).await?;
         let waiting = publish::waiting(&mut tx, key, cursor).await?;
         if waiting.is_empty() {
+            // Batches of repeats alone, or handed on whole, publish nothing: they are done with.
+            let last = publish::last_batch(&mut tx, key).await?;
             tx.commit().await?;
-            return Ok(None);
+            let pass = OrderPass { events: 0, key: key.clone(), cursor: Some(last), done: vec![] };
+            return Ok((last > cursor).then_some(pass));
         }
         let schema_id = self.ids.get(Record::Order);
         let route = Arc::new(Route::new(key, self.limits.order_partitions, schema_id)?);

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use self::consumer::{Consumed, Seen, consume, orders};
 use crate::apply::engine::ApplySettings;
 use crate::domain::time::Day;
-use crate::forward::canonical::{CanonicalError, Limits};
+use crate::forward::canonical::{CanonicalError, Limits, Place};
 use crate::hub::{Arrived, Hub, HubError, HubSettings, arrivals};
 use crate::schema::topics::{ORDERS, OTHERS};
 use crate::simulate::generate::naive::applied;
@@ -186,6 +186,29 @@ async fn every_applied_event_is_published_and_nothing_else_whenever_publishing_b
     assert_eq!(standing(&seen), standing(&orders(&early).await));
     early.close().await.unwrap();
     late.close().await.unwrap();
+}
+
+/// Where batches bring only what is known, the next sweep need not look at their partitions again.
+#[tokio::test]
+async fn batches_with_nothing_to_publish_do_not_wait_for_ever() {
+    let folder = Folder::generated(500, 26);
+    let files = folder.arrivals();
+    let mut hub = folder.usual("hub").await;
+    for again in [false, true] {
+        take_in(&hub, &files, again).await;
+        process(&mut hub).await;
+        assert!(!waiting_orders(&hub).await.is_empty());
+        assert_eq!(hub.publish_until_idle().await.unwrap().is_empty(), again);
+        assert_eq!(waiting_orders(&hub).await, []);
+    }
+    hub.close().await.unwrap();
+}
+
+/// Partitions that a sweep would look at.
+async fn waiting_orders(hub: &Hub) -> Vec<Place> {
+    let mut places = hub.publisher().places().await.unwrap();
+    places.retain(|place| matches!(place, Place::Orders(_)));
+    places
 }
 
 /// The keys make tokens, and tokens stand in ids: two hubs agree where they have the same.
