@@ -29,6 +29,8 @@ pub(super) struct Brokers {
     config: ClientConfig,
     pub(super) within: Duration,
     ids: Mutex<HashMap<String, (Instant, String)>>,
+    /// Where partitions ended when that was last heard of, by topic.
+    ends: Mutex<HashMap<String, HashMap<u32, u64>>>,
 }
 
 impl Brokers {
@@ -36,7 +38,13 @@ impl Brokers {
         let config = settings.consumer();
         let client = config.create_with_context(heard.clone());
         let client = client.map_err(|error| heard.error("making a client", error))?;
-        Ok(Self { client, config, within: settings.answer_within, ids: Mutex::default() })
+        Ok(Self {
+            client,
+            config,
+            within: settings.answer_within,
+            ids: Mutex::default(),
+            ends: Mutex::default(),
+        })
     }
 
     pub(super) fn heard(&self) -> &Heard {
@@ -132,7 +140,33 @@ impl Brokers {
         };
         let (first, next) = found.map_err(|error| self.no_extent(error, topic, partition))?;
         let [first, next] = [first, next].map(|at| u64::try_from(at).unwrap_or(0));
+        self.note_end(topic, partition, next);
         Ok(Extent { partition, first, next })
+    }
+
+    /// Notes where a partition ends now.
+    pub(super) fn note_end(&self, topic: &str, partition: u32, end: u64) {
+        let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(of_topic) = ends.get_mut(topic) else {
+            ends.insert(topic.to_owned(), HashMap::from([(partition, end)]));
+            return;
+        };
+        let known = of_topic.entry(partition).or_default();
+        *known = end.max(*known);
+    }
+
+    /// Forgets where a partition ended: it is shorter by now, or another one.
+    pub(super) fn forget_end(&self, topic: &str, partition: u32) {
+        let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(of_topic) = ends.get_mut(topic) {
+            of_topic.remove(&partition);
+        }
+    }
+
+    /// Whether a partition is known to go on at a position.
+    pub(super) fn goes_beyond(&self, topic: &str, partition: u32, position: u64) -> bool {
+        let ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        ends.get(topic).and_then(|ends| ends.get(&partition)).is_some_and(|end| *end > position)
     }
 
     /// Whether a partition that exists will have an extent in a moment: it is on its way to a

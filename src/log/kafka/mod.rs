@@ -189,7 +189,12 @@ impl KafkaLog {
         };
         let headers = Headers { feed: append.feed, header_digest: append.header_digest };
         let headers = headers::written(&headers, replayed_at);
-        let given = self.shared.writer.append(topic.into(), headers, append.records).await?;
+        let topic = Arc::<str>::from(topic);
+        let sent = self.shared.writer.append(Arc::clone(&topic), headers, append.records);
+        let given = sent.await?;
+        for one in &given {
+            self.shared.brokers.note_end(&topic, one.partition, one.offsets.end);
+        }
         if let Some(mark) = append.mark {
             self.store_mark(&append.topic, &mark, records_new, &given).await?;
         }

@@ -20,6 +20,10 @@ use crate::log::{Batch, BatchRecord, Extent, Headers, LogError};
 /// How long one wait for records lasts before the end of the partition is looked at.
 const WAIT: Duration = Duration::from_millis(50);
 
+/// How long a partition that is being fetched from is taken to end where it did: what comes later
+/// comes by itself, and what this log appends is known.
+const END_KEPT: Duration = Duration::from_secs(1);
+
 /// How long a batch that has records waits for more that are known to be there.
 const MORE_WITHIN: Duration = Duration::from_millis(20);
 
@@ -49,6 +53,17 @@ struct Open {
     reads: u64,
 }
 
+/// What a partition's queue gives next.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Gives {
+    /// Nothing that is known: it has to be told a position.
+    Unknown,
+    /// What is there from a position on that it was told; it has given nothing since.
+    From(u64),
+    /// What follows what it gave last, or what it was waited for in vain.
+    Next(u64),
+}
+
 /// One partition under reading.
 struct Reader {
     consumer: Arc<BaseConsumer<Heard>>,
@@ -59,10 +74,11 @@ struct Reader {
     partition: u32,
     is_assigned: bool,
     has_left: bool,
-    /// What the queue gives next; `None` where it has to be told.
-    next: Option<u64>,
-    /// End of the partition when it was last asked for.
+    gives: Gives,
+    /// End of the partition when it was last heard of.
     end: u64,
+    /// When that was; `None` where it is not believed.
+    end_heard_at: Option<Instant>,
     /// Whether the queue said, behind what it gave last, that the partition ends there. It says so
     /// once; it may be older than records that are there by now.
     saw_end: bool,
@@ -89,15 +105,15 @@ impl Readers {
     pub(super) fn read(&self, place: Place<'_>, bytes_max: usize) -> Result<Batch, LogError> {
         self.serve_events();
         loop {
-            let reader = self.reader(place)?;
+            let (reader, has_room) = self.reader(place)?;
             let mut reader = lock(&reader);
             // It went between the two looks: another one has the partition's queue by now.
             if reader.has_left {
                 continue;
             }
-            let read = reader.read(place.from, bytes_max);
+            let read = reader.read(place.from, bytes_max, has_room);
             if read.is_err() {
-                reader.next = None;
+                reader.gives = Gives::Unknown;
             }
             return read;
         }
@@ -112,29 +128,33 @@ impl Readers {
         }
     }
 
-    /// The partition's reader; where there are too many, the one goes that was unused for longest.
-    fn reader(&self, place: Place<'_>) -> Result<Arc<Mutex<Reader>>, LogError> {
+    /// The partition's reader, and whether there is room for more: where there are too many, the
+    /// one goes that was unused for longest.
+    fn reader(&self, place: Place<'_>) -> Result<(Arc<Mutex<Reader>>, bool), LogError> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.reads += 1;
         let reads = open.reads;
         let key = (place.topic.to_owned(), place.partition);
+        let readers_max = self.readers_max.max(1);
+        let has_room = open.readers.len() < readers_max;
         if let Some((used, reader)) = open.readers.get_mut(&key) {
             *used = reads;
-            return Ok(Arc::clone(reader));
+            return Ok((Arc::clone(reader), has_room));
         }
-        while open.readers.len() >= self.readers_max.max(1) {
+        while open.readers.len() >= readers_max {
             let oldest = open.readers.iter().min_by_key(|(_, (used, _))| *used);
             let Some((oldest, (_, reader))) = oldest.map(|(key, value)| (key.clone(), value))
             else {
                 break;
             };
-            lock(reader).leave()?;
+            let left = lock(reader).leave();
             open.readers.remove(&oldest);
+            left?;
         }
         let knows_topic = open.readers.keys().any(|(topic, _)| topic == place.topic);
         let reader = Arc::new(Mutex::new(self.new_reader(place, knows_topic)?));
         open.readers.insert(key, (reads, Arc::clone(&reader)));
-        Ok(reader)
+        Ok((reader, has_room))
     }
 
     fn new_reader(&self, place: Place<'_>, knows_topic: bool) -> Result<Reader, LogError> {
@@ -160,8 +180,9 @@ impl Readers {
             partition: place.partition,
             is_assigned: false,
             has_left: false,
-            next: None,
+            gives: Gives::Unknown,
             end: 0,
+            end_heard_at: None,
             saw_end: false,
             drained: None,
         })
@@ -173,14 +194,18 @@ fn lock(reader: &Mutex<Reader>) -> MutexGuard<'_, Reader> {
 }
 
 impl Reader {
-    fn read(&mut self, from: u64, bytes_max: usize) -> Result<Batch, LogError> {
-        if self.next != Some(from) {
+    /// Reads what is there from a position on. Where there is room for more readers, this one
+    /// also fetches what comes behind the end.
+    fn read(&mut self, from: u64, bytes_max: usize, has_room: bool) -> Result<Batch, LogError> {
+        if !self.is_told(from) {
             self.drained = None;
             self.look_at_end(from)?;
+            if self.end != from || has_room {
+                self.go_to(from)?;
+            }
             if self.end == from {
                 return Ok(Batch::default());
             }
-            self.go_to(from)?;
         }
         let queue = Arc::clone(&self.queue);
         let mut reading = Reading::new(from, self.clock, self.brokers.within);
@@ -192,13 +217,14 @@ impl Reader {
                         Sorted::Next => {
                             reading.filling.push(offset, &message);
                             reading.wait = Duration::ZERO;
-                            self.next = Some(offset + 1);
+                            self.gives = Gives::Next(offset + 1);
                             self.saw_end = false;
                             self.drained = None;
                         }
                         Sorted::Before => {}
                         Sorted::Doubtful => {
                             drop(message);
+                            self.end_heard_at = None;
                             self.check_time(&reading)?;
                             reading.begin_again(self.clock);
                             self.go_to(from)?;
@@ -212,6 +238,9 @@ impl Reader {
                 // what came later lies behind it in the queue.
                 Some(Err(KafkaError::PartitionEOF(_))) => {
                     self.saw_end = true;
+                    if let Gives::Next(next) = self.gives {
+                        (self.end, self.end_heard_at) = (next, Some(Instant::now()));
+                    }
                     reading.wait = if reading.filling.is_empty() { WAIT } else { Duration::ZERO };
                 }
                 Some(Err(error)) if reading.filling.is_empty() => {
@@ -219,13 +248,34 @@ impl Reader {
                 }
                 Some(Err(_)) => {
                     // The next read meets it again, and says it.
-                    self.next = None;
+                    self.gives = Gives::Unknown;
                     return Ok(reading.filling.batch);
                 }
                 None if self.has_ended(&mut reading)? => return Ok(reading.filling.batch),
                 None => {}
             }
         }
+    }
+
+    /// What follows what the queue gave last.
+    const fn next(&self) -> Option<u64> {
+        match self.gives {
+            Gives::Next(next) => Some(next),
+            Gives::Unknown | Gives::From(_) => None,
+        }
+    }
+
+    /// Whether the queue gives what is at a position, and nothing before it.
+    fn is_told(&self, from: u64) -> bool {
+        self.gives == Gives::From(from) || self.gives == Gives::Next(from)
+    }
+
+    /// Whether there is nothing from a position on, as of a moment ago.
+    fn is_known_to_end(&self, from: u64) -> bool {
+        let ends = self.end == from || self.drained == Some(self.end);
+        ends && self.is_told(from)
+            && self.end_heard_at.is_some_and(|at| at.elapsed() < END_KEPT)
+            && !self.brokers.goes_beyond(&self.topic, self.partition, self.end)
     }
 
     /// What a record is that the queue gave.
@@ -236,9 +286,9 @@ impl Reader {
         let is_empty = reading.filling.is_empty();
         // A gap right behind a new beginning could be what was fetched for another position: it is
         // believed when it is seen a second time.
-        let is_new_gap = is_empty && self.next.is_none() && offset > reading.from;
+        let is_new_gap = is_empty && self.next().is_none() && offset > reading.from;
         // A record that comes too late says the same of those that came before it.
-        let goes_back = !is_empty && self.next.is_some_and(|next| offset < next);
+        let goes_back = !is_empty && self.next().is_some_and(|next| offset < next);
         if goes_back || (is_new_gap && !reading.has_begun_again) {
             return Sorted::Doubtful;
         }
@@ -249,16 +299,19 @@ impl Reader {
     fn has_ended(&mut self, reading: &mut Reading) -> Result<bool, LogError> {
         let from = reading.from;
         if !reading.filling.is_empty() {
-            let is_more = self.next.is_some_and(|next| next < self.end);
+            let is_more = self.next().is_some_and(|next| next < self.end);
             let was_waited_for = reading.wait == MORE_WITHIN;
             reading.wait = MORE_WITHIN;
             return Ok(!is_more || was_waited_for);
+        }
+        if self.is_known_to_end(from) {
+            return Ok(true);
         }
         let was_waited_for = reading.wait == WAIT;
         reading.wait = WAIT;
         self.look_at_end(from)?;
         if self.end == from || self.drained == Some(self.end) {
-            self.next = Some(from);
+            self.gives = Gives::Next(from);
             return Ok(true);
         }
         let is_end = self.saw_end && was_waited_for;
@@ -269,7 +322,7 @@ impl Reader {
         } else if is_end {
             // Twice: up to the end there are only markers.
             self.drained = Some(self.end);
-            self.next = Some(from);
+            self.gives = Gives::Next(from);
             return Ok(true);
         }
         self.check_time(reading)?;
@@ -287,27 +340,31 @@ impl Reader {
     /// Asks for the partition's first and next position, and refuses what lies outside.
     fn look_at_end(&mut self, from: u64) -> Result<(), LogError> {
         let Extent { first, next, .. } = self.brokers.extent(&self.topic, self.partition)?;
-        self.end = next;
+        (self.end, self.end_heard_at) = (next, Some(Instant::now()));
         if from >= first && from <= next {
             return Ok(());
         }
         let (topic, partition) = (self.topic.clone(), self.partition);
+        self.brokers.forget_end(&topic, partition);
         Err(LogError::OutOfRange { topic, partition, asked: from, first, next })
     }
 
     /// Has the queue begin at a position; what was fetched for another one is dropped.
     fn go_to(&mut self, from: u64) -> Result<(), LogError> {
-        let failed = |error| self.brokers.heard().error(self.doing(from), error);
+        let brokers = Arc::clone(&self.brokers);
+        let doing = self.doing(from);
+        let failed = |error| brokers.heard().error(doing.clone(), error);
         let offset = Offset::Offset(i64::try_from(from).unwrap_or(i64::MAX));
         let mut place = TopicPartitionList::new();
         place.add_partition_offset(&self.topic, signed(self.partition), offset).map_err(failed)?;
         if self.is_assigned {
             self.consumer.incremental_unassign(&place).map_err(failed)?;
+            self.is_assigned = false;
         }
         while self.queue.poll(Duration::ZERO).is_some() {}
         self.consumer.incremental_assign(&place).map_err(failed)?;
         self.is_assigned = true;
-        self.next = None;
+        self.gives = Gives::From(from);
         self.saw_end = false;
         Ok(())
     }
@@ -322,13 +379,13 @@ impl Reader {
                 .map_err(|error| self.brokers.heard().error(self.doing(0), error))?;
             self.is_assigned = false;
         }
-        self.next = None;
+        self.gives = Gives::Unknown;
         Ok(())
     }
 
     /// Why the queue gave an error instead of a record.
     fn refused(&mut self, from: u64, error: KafkaError) -> LogError {
-        self.next = None;
+        self.gives = Gives::Unknown;
         match self.look_at_end(from) {
             Ok(()) => self.brokers.heard().error(self.doing(from), error),
             Err(outside) => outside,

@@ -307,8 +307,10 @@ impl KafkaSettings {
             .set("allow.auto.create.topics", "false")
             .set("enable.partition.eof", "true")
             .set("check.crcs", "true")
-            // A partition that is read from anew waits until the fetch under way has ended.
+            // A partition that is read from anew waits until the fetch under way has ended; without
+            // the second, one fetch would end with the first record of any partition.
             .set("fetch.wait.max.ms", "20")
+            .set("fetch.min.bytes", "65536")
             // A full queue is empty again within milliseconds; the library would wait for a second.
             .set("fetch.queue.backoff.ms", "2")
             .set("fetch.message.max.bytes", FETCH_BYTES.to_string())

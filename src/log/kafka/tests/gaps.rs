@@ -1,7 +1,7 @@
 //! Positions that hold no record: Kafka's transactions take some for their markers, and what was
 //! taken back is never read.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
@@ -116,4 +116,47 @@ async fn an_end_that_came_with_records_is_an_end_for_the_next_read_too() {
     producer.commit_transaction(WITHIN).unwrap();
     await_end(log, topic, 5).await;
     assert_eq!(read_all((log, topic), 0, 2, 1 << 20).await, [(3, "3".to_owned())]);
+}
+
+/// Of a partition that is read up to its end nobody asks for a while where it ends: what this log
+/// appends is there for the next read all the same, and what others send comes by itself.
+#[tokio::test]
+async fn what_comes_behind_an_end_is_read() {
+    let subject = KafkaSubject::new().await;
+    let (log, topic) = (&subject.log, subject.topic());
+    log.ensure_topic(topic, 1).await.unwrap();
+    let other: BaseProducer = settings().client().create().unwrap();
+    for next in 0..20 {
+        assert!(log.read(topic, 0, next, 1 << 20).await.unwrap().records.is_empty());
+        if next % 2 == 0 {
+            log.append(new_append(topic, vec![record(0, "own")])).await.unwrap();
+            assert_eq!(log.read(topic, 0, next, 1 << 20).await.unwrap().records.len(), 1);
+            continue;
+        }
+        let sent = other.send(BaseRecord::<(), str>::to(topic).partition(0).payload("other's"));
+        sent.map_err(|(error, _)| error).unwrap();
+        other.flush(WITHIN).unwrap();
+        let until = Instant::now() + WITHIN;
+        while log.read(topic, 0, next, 1 << 20).await.unwrap().records.is_empty() {
+            assert!(Instant::now() < until, "position {next} is not read");
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// Whoever takes nothing of what it has read reads it again: also where reading began at an end.
+#[tokio::test]
+async fn what_came_behind_an_end_is_read_as_often_as_asked_for() {
+    let subject = KafkaSubject::new().await;
+    let (log, topic) = (&subject.log, subject.topic());
+    log.ensure_topic(topic, 1).await.unwrap();
+    assert!(log.read(topic, 0, 0, 1).await.unwrap().records.is_empty());
+    let records = ["first", "second", "third"].map(|value| record(0, value));
+    log.append(new_append(topic, records.to_vec())).await.unwrap();
+    for _ in 0..5 {
+        let batch = log.read(topic, 0, 0, 1).await.unwrap();
+        assert_eq!(batch.records.first().map(|record| record.offset), Some(0));
+        assert_eq!(batch.records.len(), 1);
+    }
+    assert_eq!(log.read(topic, 0, 0, 1 << 20).await.unwrap().records.len(), 3);
 }
