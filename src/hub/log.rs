@@ -12,9 +12,10 @@ use crate::log::simulated::SimulatedLog;
 use crate::log::{Extent, Log, LogError};
 use crate::schema::topics::{ORDERS, OTHERS};
 use crate::store::Database;
+use crate::store::growth::{self, Growth};
 use crate::store::intake_marks::forget_given;
 use crate::store::outcomes::forget_before;
-use crate::store::positions::{PartitionKey, done_with, topics};
+use crate::store::positions::{PartitionKey, done_with};
 
 /// Which log to use.
 #[derive(Clone, Debug, Default)]
@@ -126,14 +127,15 @@ impl Hub {
     /// again.
     async fn forget_trimmed(&mut self) -> Result<(), HubError> {
         let mut tx = self.engine.db.snapshot().await?;
-        let topics = topics(&mut tx).await?;
+        let topics = growth::of_all(&mut tx).await?;
         tx.commit().await?;
-        for (topic, partitions) in topics {
+        for (topic, Growth { partitions, growing_to }) in topics {
             let extents = unless_unknown(self.engine.log.extents(&topic).await)?;
             let found = u32::try_from(extents.len()).unwrap_or(u32::MAX);
-            if found > partitions {
+            let expected = growing_to.unwrap_or(partitions);
+            if found > expected {
                 tracing::error!(
-                    "topic {topic}: expected {partitions} partitions, found {found}: what comes by \
+                    "topic {topic}: expected {expected} partitions, found {found}: what comes by \
                      the new ones is not counted; run `zhibao topic grow` with this number"
                 );
             }

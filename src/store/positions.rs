@@ -358,22 +358,6 @@ pub async fn done_with(tx: &mut Tx) -> Result<Vec<(PartitionKey, u64)>, StoreErr
     Ok(bounds)
 }
 
-/// All topics with their number of partitions.
-///
-/// # Errors
-/// [`StoreError::Sql`] where the engine refuses.
-pub async fn topics(tx: &mut Tx) -> Result<Vec<(String, u32)>, StoreError> {
-    let rows = sqlx::query("select topic, partitions from topic order by topic")
-        .fetch_all(&mut **tx)
-        .await?;
-    let mut topics = Vec::with_capacity(rows.len());
-    for row in rows {
-        let partitions: i64 = row.try_get("partitions")?;
-        topics.push((row.try_get("topic")?, u32::try_from(partitions).unwrap_or(u32::MAX)));
-    }
-    Ok(topics)
-}
-
 /// The number of partitions of a topic; 1 where it is not registered.
 ///
 /// # Errors
