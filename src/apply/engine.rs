@@ -94,6 +94,14 @@ impl Engine {
         Lease { owner: &self.owner, lease_ms, process_now: (self.clock)() }
     }
 
+    /// Whether a moment of the own clock is less than a third of a lease ago, so that what was
+    /// heard then still holds.
+    #[must_use]
+    pub fn is_recent(&self, at: Moment) -> bool {
+        // A clock that was set back says nothing.
+        (0..self.settings.lease_ms / 3).contains(&(self.clock)().since_ms(at))
+    }
+
     /// What applying functions may look at.
     #[must_use]
     pub fn scope(&self) -> Scope<'_> {

@@ -1,6 +1,7 @@
 //! The process role: an owner for every partition that this instance has, a few working at a time.
 //! A command has every partition; a service has its share beside others (`share`).
 
+mod partitions;
 #[cfg(test)]
 mod tests;
 
@@ -12,13 +13,12 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::task::JoinSet;
 
-use super::share::{Plan, plan};
+pub(super) use self::partitions::{beat_once, beat_until_stopped};
 use super::{Hub, HubError};
 use crate::apply::engine::{Engine, EngineError};
 use crate::apply::owner::{Owner, Step};
 use crate::domain::time::{Day, Moment};
-use crate::store::growth::{self, Growth};
-use crate::store::instances::{beat, holdings, leave, living};
+use crate::store::news::{self, News};
 use crate::store::positions::PartitionKey;
 
 /// Owners that work at the same time: one more than the smallest machine has cores, since one
@@ -54,6 +54,9 @@ pub(super) struct Owners {
     stopped_until: Arc<Mutex<HashMap<PartitionKey, Instant>>>,
     /// Whether the instance has its share beside others, instead of everything.
     pub(super) is_shared: bool,
+    /// When the database was last asked which partitions this instance has beside others; `None`
+    /// where it must be asked.
+    share_taken_at: Option<Moment>,
     /// Owners that work at the same time. One alone works in the task of whoever calls, so that a
     /// simulation decides who goes on.
     pub(super) at_once: usize,
@@ -61,7 +64,13 @@ pub(super) struct Owners {
 
 impl Default for Owners {
     fn default() -> Self {
-        Self { own: Vec::new(), stopped_until: Arc::default(), is_shared: false, at_once: AT_ONCE }
+        Self {
+            own: Vec::new(),
+            stopped_until: Arc::default(),
+            is_shared: false,
+            share_taken_at: None,
+            at_once: AT_ONCE,
+        }
     }
 }
 
@@ -70,6 +79,8 @@ impl Default for Owners {
 struct Round {
     engine: Arc<Engine>,
     task: Task,
+    /// As of the round's begin.
+    news: Arc<News>,
     permits: Arc<Semaphore>,
     loads: Arc<Semaphore>,
     progress: Arc<AtomicU64>,
@@ -164,13 +175,20 @@ impl Hub {
     }
 
     async fn each_owner(&mut self, task: Task, progress: &Arc<AtomicU64>) -> Result<u64, HubError> {
-        let claims =
-            if self.owners.is_shared { self.take_share().await? } else { self.missing().await? };
+        let claims = match self.owners.is_shared {
+            true if self.is_share_known() => Vec::new(),
+            true => self.take_share().await?,
+            false => self.missing().await?,
+        };
+        let mut tx = self.engine.db.snapshot().await?;
+        let news = Arc::new(news::of_all(&mut tx).await?);
+        tx.commit().await?;
         let cut = self.engine.settings.batch_bytes_max / MESSAGE_BYTES;
         let cut = u64::try_from(cut).unwrap_or(u64::MAX);
         let round = Round {
             engine: Arc::clone(&self.engine),
             task,
+            news,
             permits: Arc::new(Semaphore::new(self.owners.at_once)),
             loads: Arc::new(Semaphore::new(LOADS_AT_ONCE)),
             progress: Arc::clone(progress),
@@ -198,6 +216,9 @@ impl Hub {
         let mut messages = 0;
         let mut failed = None;
         for one in worked {
+            if !matches!(one, Ok((Some(_), _))) {
+                self.owners.share_taken_at = None;
+            }
             match one {
                 Ok((owner, count)) => {
                     messages += count;
@@ -212,106 +233,6 @@ impl Hub {
         }
         failed.map_or(Ok(messages), Err)
     }
-
-    /// The partitions that this instance has not.
-    async fn missing(&self) -> Result<Vec<PartitionKey>, HubError> {
-        let mut tx = self.engine.db.snapshot().await?;
-        let topics = growth::of_all(&mut tx).await?;
-        tx.commit().await?;
-        for (topic, growth) in &topics {
-            if let Some(to) = growth.growing_to {
-                return Err(HubError::Growing { topic: topic.clone(), to });
-            }
-        }
-        let all = topics.iter().flat_map(|(topic, Growth { partitions, .. })| {
-            (0..*partitions).map(|partition| PartitionKey { topic: topic.clone(), partition })
-        });
-        let is_own = |key: &PartitionKey| self.owners.own.iter().any(|own| own.key() == key);
-        Ok(all.filter(|key| !is_own(key)).collect())
-    }
-
-    /// Gives back what others should have, and says what to claim: what is free of the own share,
-    /// and what the database says is this instance's though no owner here has it, since its memory
-    /// was lost. What others have claimed, such as an operator's command, is lost.
-    async fn take_share(&mut self) -> Result<Vec<PartitionKey>, HubError> {
-        self.share_due.send_replace(false);
-        let Plan { release, mut claim } = next_moves(&self.engine).await?;
-        self.owners.release(&release).await?;
-        let mut tx = self.engine.db.snapshot().await?;
-        let mut held = holdings(&mut tx, (self.engine.clock)()).await?;
-        tx.commit().await?;
-        held.retain(|one| one.owner.as_ref() == Some(&self.engine.owner));
-        let epochs: HashMap<&PartitionKey, u64> =
-            held.iter().map(|one| (&one.key, one.epoch)).collect();
-        self.owners.own.retain(|owner| epochs.get(owner.key()) == Some(&owner.epoch()));
-        for one in held {
-            if !self.owners.own.iter().any(|owner| *owner.key() == one.key) {
-                claim.push(one.key);
-            }
-        }
-        let now = Instant::now();
-        let stopped = &self.owners.stopped_until;
-        let mut stopped = stopped.lock().unwrap_or_else(PoisonError::into_inner);
-        stopped.retain(|_, until| *until > now);
-        claim.retain(|key| !stopped.contains_key(key));
-        Ok(claim)
-    }
-
-    /// Says that this instance lives no more.
-    pub(super) async fn leave(&self) -> Result<(), HubError> {
-        let mut tx = self.engine.db.begin().await?;
-        leave(&mut tx, self.engine.lease()).await?;
-        tx.commit().await?;
-        Ok(())
-    }
-}
-
-/// Says that this instance lives, and what it should give back and claim.
-async fn next_moves(engine: &Engine) -> Result<Plan, HubError> {
-    let mut tx = engine.db.begin().await?;
-    beat(&mut tx, engine.lease()).await?;
-    let now = (engine.clock)();
-    let (alive, all) = (living(&mut tx, now).await?, holdings(&mut tx, now).await?);
-    tx.commit().await?;
-    Ok(plan(&all, &alive, &engine.owner, engine.settings.lease_ms))
-}
-
-/// Says that this instance lives, three times a lease, until it is told to stop; and tells the
-/// owners when partitions are to be claimed or given back. A database that is away is asked again.
-///
-/// # Errors
-/// [`HubError`] where the database refuses for good.
-pub(super) async fn beat_until_stopped(
-    engine: Arc<Engine>,
-    due: watch::Sender<bool>,
-    mut stopped: watch::Receiver<bool>,
-) -> Result<(), HubError> {
-    let every = u64::try_from(engine.settings.lease_ms / 3).unwrap_or(1_000);
-    while !*stopped.borrow() {
-        beat_once(&engine, &due).await?;
-        tokio::select! {
-            _ = stopped.wait_for(|stop| *stop) => {}
-            () = tokio::time::sleep(Duration::from_millis(every)) => {}
-        }
-    }
-    Ok(())
-}
-
-/// One beat.
-///
-/// # Errors
-/// As [`beat_until_stopped`].
-pub(super) async fn beat_once(engine: &Engine, due: &watch::Sender<bool>) -> Result<(), HubError> {
-    match next_moves(engine).await {
-        Ok(plan) => {
-            if !plan.is_empty() {
-                due.send_replace(true);
-            }
-        }
-        Err(error) if error.is_passing() => tracing::warn!("{error}; asked again"),
-        Err(error) => return Err(error),
-    }
-    Ok(())
 }
 
 async fn claim(engine: &Arc<Engine>, key: PartitionKey) -> Result<Owner, HubError> {
@@ -385,6 +306,7 @@ async fn claim_and_run(round: Round, key: PartitionKey) -> Result<(Option<Owner>
 async fn run(round: Round, mut owner: Owner) -> Result<(Option<Owner>, u64), HubError> {
     let (mut messages, mut in_vain) = (0, 0);
     let mut turn: Option<Turn<'_>> = None;
+    let mut news = Some(Arc::clone(&round.news));
     loop {
         if *round.stopped.borrow() || *round.due.borrow() {
             return Ok((Some(owner), messages));
@@ -399,7 +321,11 @@ async fn run(round: Round, mut owner: Owner) -> Result<(Option<Owner>, u64), Hub
             turn = Some(Turn::begin(&round.permits).await);
         }
         let step = match round.task {
-            Task::Work => owner.step().await,
+            // The news is of the round's begin: good for one step.
+            Task::Work => match news.take() {
+                Some(news) => owner.step_after(&news).await,
+                None => owner.step().await,
+            },
             Task::Seal(day) => owner.seal_until(day).await,
             Task::Hold => Ok(Step::Idle),
         };

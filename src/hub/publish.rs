@@ -85,9 +85,7 @@ impl Publishing {
 /// Whether this instance publishes for all, as of a third of a lease ago at most.
 async fn still_leads(engine: &Engine, led_at: &mut Option<Moment>) -> Result<bool, HubError> {
     let now = (engine.clock)();
-    // A clock that was set back says nothing.
-    let is_recent = |at: &Moment| (0..engine.settings.lease_ms / 3).contains(&now.since_ms(*at));
-    if led_at.as_ref().is_some_and(is_recent) {
+    if led_at.is_some_and(|at| engine.is_recent(at)) {
         return Ok(true);
     }
     *led_at = leads(engine, "publish").await?.then_some(now);

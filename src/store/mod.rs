@@ -21,6 +21,7 @@ pub mod ledger;
 pub mod levy;
 pub mod locks;
 pub mod money;
+pub mod news;
 pub mod order_days;
 pub mod outbox;
 pub mod outcomes;

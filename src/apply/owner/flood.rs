@@ -75,13 +75,11 @@ impl Flood {
 
 impl Owner {
     /// Whether the connector is paused. Who finds it resumed knows its reasons anew.
-    pub(super) async fn is_paused(&mut self) -> Result<bool, EngineError> {
-        let mut tx = self.engine.db.snapshot().await?;
-        let is_paused = pauses::is_paused(&mut tx, &self.connector).await?;
+    pub(super) async fn find_paused(&mut self, tx: &mut Tx) -> Result<bool, EngineError> {
+        let is_paused = pauses::is_paused(tx, &self.connector).await?;
         if self.found_paused && !is_paused {
-            self.flood = Flood::new(pauses::known(&mut tx, &self.connector).await?);
+            self.flood = Flood::new(pauses::known(tx, &self.connector).await?);
         }
-        tx.commit().await?;
         if is_paused && !self.found_paused {
             let (topic, partition) = (&self.key.topic, self.key.partition);
             let connector = self.connector.as_str();

@@ -7,7 +7,7 @@ use crate::orders::effects::Effects;
 use crate::store::positions::PartitionKey;
 use crate::store::{Tx, segments};
 
-use super::{Owner, Step};
+use super::Owner;
 use crate::apply::engine::EngineError;
 
 impl Owner {
@@ -28,17 +28,14 @@ impl Owner {
         Ok(false)
     }
 
-    /// Applies what other partitions left for this one, one batch of theirs.
-    pub(super) async fn drain_handoff(&mut self) -> Result<Step, EngineError> {
+    /// What other partitions left for this one, one batch of theirs: from partition, batch, bytes.
+    pub(super) async fn waiting_handoff(
+        &self,
+        tx: &mut Tx,
+    ) -> Result<Option<(u32, u64, Vec<u8>)>, EngineError> {
         if self.shard.is_none() {
-            return Ok(Step::Idle);
+            return Ok(None);
         }
-        let mut tx = self.engine.db.snapshot().await?;
-        let waiting = segments::waiting_handoff(&mut tx, &self.key).await?;
-        tx.commit().await?;
-        match waiting {
-            Some((from, batch, bytes)) => self.drain_guarded((from, batch), &bytes).await,
-            None => Ok(Step::Idle),
-        }
+        Ok(segments::waiting_handoff(tx, &self.key).await?)
     }
 }

@@ -25,18 +25,26 @@ use crate::apply::engine::EngineError;
 const CLASS_FACTOR: u64 = 4;
 
 impl Owner {
-    /// Joins one run of neighbours, if there is one.
+    /// Joins one run of neighbours, if there is one. Looks only once there were as many batches
+    /// since it last found none as a run has segments at least.
     pub(super) async fn merge_segments(&mut self) -> Result<Step, EngineError> {
+        let run_min = u64::try_from(self.engine.settings.merge_segments_min).unwrap_or(u64::MAX);
+        if self.claim.batch < self.segments_joined.saturating_add(run_min) {
+            return Ok(Step::Idle);
+        }
         let Some(shard) = self.shard.clone() else { return Ok(Step::Idle) };
         let open = shard.days().filter(|(_, state)| state.phase == Phase::Open);
         let days: Vec<Day> = open.map(|(day, _)| day).collect();
         drop(shard);
+        if days.is_empty() {
+            return Ok(Step::Idle);
+        }
+        let mut tx = self.engine.db.snapshot().await?;
+        let cursor = publish::cursor(&mut tx, &self.key).await?;
         for day in days {
             for kind in [SegmentKind::Base, SegmentKind::Delta] {
-                let mut tx = self.engine.db.snapshot().await?;
                 let sizes = segments::sizes(&mut tx, &self.key, kind, day).await?;
                 // What is published is not joined with what is not: it would be published again.
-                let cursor = publish::cursor(&mut tx, &self.key).await?;
                 let published = sizes.partition_point(|(_, batch, _)| *batch <= cursor);
                 let (published, waiting) = sizes.split_at(published);
                 let run = [published, waiting].into_iter().find_map(|part| self.run_of(part));
@@ -52,6 +60,8 @@ impl Owner {
                 return self.join(parts).await;
             }
         }
+        tx.commit().await?;
+        self.segments_joined = self.claim.batch;
         Ok(Step::Idle)
     }
 

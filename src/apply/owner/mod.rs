@@ -34,6 +34,7 @@ use crate::orders::identity::Fingerprints;
 use crate::orders::shard::{Phase, Shard, ShardSettings};
 use crate::store::crashes::{self, Crash};
 use crate::store::levy;
+use crate::store::news::News;
 use crate::store::pauses;
 use crate::store::positions::{
     Claim, PartitionKey, claim, log_id, partitions_of, release, stands, swap,
@@ -81,6 +82,8 @@ pub struct Owner {
     others_sealed_until: Option<Day>,
     /// Batch at which records of batches were last joined.
     records_joined: u64,
+    /// Batch at which no segments were left to join.
+    segments_joined: u64,
     lag: lag::Lag,
     /// The partition's last crash, as far as this owner knows.
     crash: Option<Crash>,
@@ -151,6 +154,7 @@ impl Owner {
             early_left_until: None,
             others_sealed_until: None,
             records_joined: 0,
+            segments_joined: 0,
             lag: lag::Lag::new(retention_ms),
             crash,
             flood: flood::Flood::new(known),
@@ -200,14 +204,36 @@ impl Owner {
     /// [`EngineError`] where nothing was committed and the cause must be mended; the owner must
     /// be dropped.
     pub async fn step(&mut self) -> Result<Step, EngineError> {
-        if self.is_paused().await? {
+        let mut tx = self.engine.db.snapshot().await?;
+        if self.find_paused(&mut tx).await? {
+            tx.commit().await?;
             self.watch_lag().await?;
             return Ok(Step::Waits);
         }
-        let handoff = self.drain_handoff().await?;
-        if handoff != Step::Idle {
-            return Ok(handoff);
+        let handoff = self.waiting_handoff(&mut tx).await?;
+        tx.commit().await?;
+        if let Some((from, batch, bytes)) = handoff {
+            let drained = self.drain_guarded((from, batch), &bytes).await?;
+            if drained != Step::Idle {
+                return Ok(drained);
+            }
         }
+        self.step_in_log().await
+    }
+
+    /// [`Owner::step`] where a moment ago there was neither a pause of the connector nor a handoff
+    /// to this partition, by what was found for all: it is not asked for again.
+    ///
+    /// # Errors
+    /// As [`Owner::step`].
+    pub async fn step_after(&mut self, news: &News) -> Result<Step, EngineError> {
+        if self.found_paused || news.has_any(&self.connector, &self.key) {
+            return self.step().await;
+        }
+        self.step_in_log().await
+    }
+
+    async fn step_in_log(&mut self) -> Result<Step, EngineError> {
         let from = self.claim.next_offset;
         let bytes_max = self.engine.settings.batch_bytes_max;
         let log = Arc::clone(&self.engine.log);
