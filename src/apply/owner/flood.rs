@@ -44,20 +44,31 @@ impl Flood {
         Self { known: known.into_iter().collect(), seen: BTreeMap::new() }
     }
 
+    /// Adds a batch of so many messages: those that are held, by their place in it.
     fn add<'a>(
         &mut self,
-        messages: u64,
-        held: impl Iterator<Item = &'a HoldReason>,
+        messages: usize,
+        held: impl Iterator<Item = (usize, &'a HoldReason)>,
         settings: &ApplySettings,
     ) -> Verdict {
-        for reason in held.filter(|reason| !reason.is_transient()) {
-            if !self.known.contains(reason.code()) {
-                self.seen.entry(reason.code()).or_default().held += 1;
+        // Where each reason that was not seen before begins.
+        let mut firsts: BTreeMap<&'static str, usize> = BTreeMap::new();
+        for (place, reason) in held.filter(|(_, reason)| !reason.is_transient()) {
+            let code = reason.code();
+            if self.known.contains(code) {
+                continue;
             }
+            if !self.seen.contains_key(code) || firsts.contains_key(code) {
+                let first = firsts.entry(code).or_insert(place);
+                *first = place.min(*first);
+            }
+            self.seen.entry(code).or_default().held += 1;
         }
         let mut verdict = Verdict::default();
         for (code, share) in &mut self.seen {
-            share.messages += messages;
+            let first = firsts.get(code).copied().unwrap_or(0);
+            let since = messages.saturating_sub(first);
+            share.messages += u64::try_from(since).unwrap_or(u64::MAX);
             let of = share.messages.max(settings.held_window);
             if share.held.saturating_mul(100) > of.saturating_mul(settings.held_percent_max) {
                 verdict.floods.push((code, *share));
@@ -114,11 +125,11 @@ impl Owner {
             return Ok(None);
         }
         let mut flood = self.flood.clone();
-        let messages = u64::try_from(fates.len()).unwrap_or(u64::MAX);
         // The same bytes as a held message are a duplicate, whatever their reason.
         let is_held = |index: usize| fates.get(index) == Some(&Fate::Held);
-        let reasons = held.iter().filter(|(index, _)| is_held(*index)).map(|(_, reason)| reason);
-        let verdict = flood.add(messages, reasons, &self.engine.settings);
+        let is_held = held.iter().filter(|(index, _)| is_held(*index));
+        let reasons = is_held.map(|(index, reason)| (*index, reason));
+        let verdict = flood.add(fates.len(), reasons, &self.engine.settings);
         for code in verdict.known {
             pauses::know(tx, &self.connector, code).await?;
         }
@@ -150,6 +161,8 @@ impl Owner {
 
 #[cfg(test)]
 mod tests {
+    use std::ops::Range;
+
     use super::*;
     use crate::domain::ids::CaseId;
 
@@ -160,13 +173,17 @@ mod tests {
     }
 
     /// Batches as (messages, held for being empty), one after another; gives the last verdict.
-    fn check(flood: &mut Flood, batches: &[(u64, usize)]) -> Verdict {
+    fn check(flood: &mut Flood, batches: &[(usize, usize)]) -> Verdict {
         let mut verdict = Verdict::default();
         for (messages, held) in batches {
-            let reasons = vec![HoldReason::Empty; *held];
-            verdict = flood.add(*messages, reasons.iter(), &settings());
+            verdict = flood.add(*messages, empty(0..*held), &settings());
         }
         verdict
+    }
+
+    /// Held messages at these places of a batch.
+    fn empty(places: Range<usize>) -> impl Iterator<Item = (usize, &'static HoldReason)> {
+        places.map(|place| (place, &HoldReason::Empty))
     }
 
     #[test]
@@ -195,7 +212,23 @@ mod tests {
     fn what_waits_for_another_message_is_no_flood() {
         let waits = HoldReason::CaseUnknown { case: CaseId::new("A").unwrap() };
         let mut flood = Flood::default();
-        let found = flood.add(100, std::iter::repeat_n(&waits, 100), &settings());
+        let found = flood.add(100, (0..100).map(|place| (place, &waits)), &settings());
         assert_eq!(found, Verdict::default());
+    }
+
+    /// Previously the whole batch counted in which a reason begins, so that one that began at the
+    /// end of a large batch was taken for known at once, and never was a flood.
+    #[test]
+    fn messages_before_the_first_that_is_held_do_not_count() {
+        let code = HoldReason::Empty.code();
+        let mut flood = Flood::default();
+        assert_eq!(flood.add(1_000, empty(985..1_000), &settings()), Verdict::default());
+        let found = flood.add(1_000, empty(0..200), &settings());
+        assert_eq!(found.floods, [(code, Share { held: 215, messages: 1_015 })]);
+        // The places need not come in order.
+        let places = [999, 980, 990].into_iter().map(|place| (place, &HoldReason::Empty));
+        let mut flood = Flood::default();
+        flood.add(1_000, places, &settings());
+        assert_eq!(flood.seen.get(code), Some(&Share { held: 3, messages: 20 }));
     }
 }
