@@ -132,6 +132,12 @@ impl Hub {
         for (topic, Growth { partitions, growing_to }) in topics {
             let extents = unless_unknown(self.engine.log.extents(&topic).await)?;
             let found = u32::try_from(extents.len()).unwrap_or(u32::MAX);
+            if let Some(to) = growing_to {
+                tracing::warn!(
+                    "topic {topic}: is being grown to {to} partitions, and nothing of it is applied \
+                     meanwhile; where no `zhibao topic grow` runs any more, run it again"
+                );
+            }
             let expected = growing_to.unwrap_or(partitions);
             if found > expected {
                 tracing::error!(

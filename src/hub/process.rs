@@ -6,7 +6,7 @@ mod partitions;
 mod tests;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -79,8 +79,9 @@ impl Default for Owners {
 struct Round {
     engine: Arc<Engine>,
     task: Task,
-    /// As of the round's begin.
+    /// As of the round's begin: good until an owner has worked, since that may make more of it.
     news: Arc<News>,
+    has_worked: Arc<AtomicBool>,
     permits: Arc<Semaphore>,
     loads: Arc<Semaphore>,
     progress: Arc<AtomicU64>,
@@ -174,21 +175,31 @@ impl Hub {
         Ok(clocks.max().unwrap_or(Moment::from_ms(0)))
     }
 
+    /// What is found for all owners at once, where they look for it.
+    async fn news(&self, task: Task) -> Result<News, HubError> {
+        let Task::Work = task else { return Ok(News::default()) };
+        let mut tx = self.engine.db.snapshot().await?;
+        let news = news::of_all(&mut tx).await?;
+        tx.commit().await?;
+        Ok(news)
+    }
+
     async fn each_owner(&mut self, task: Task, progress: &Arc<AtomicU64>) -> Result<u64, HubError> {
         let claims = match self.owners.is_shared {
             true if self.is_share_known() => Vec::new(),
             true => self.take_share().await?,
             false => self.missing().await?,
         };
-        let mut tx = self.engine.db.snapshot().await?;
-        let news = Arc::new(news::of_all(&mut tx).await?);
-        tx.commit().await?;
+        // Until every partition has its owner back.
+        let share_taken_at = self.owners.share_taken_at.take();
+        let news = Arc::new(self.news(task).await?);
         let cut = self.engine.settings.batch_bytes_max / MESSAGE_BYTES;
         let cut = u64::try_from(cut).unwrap_or(u64::MAX);
         let round = Round {
             engine: Arc::clone(&self.engine),
             task,
             news,
+            has_worked: Arc::default(),
             permits: Arc::new(Semaphore::new(self.owners.at_once)),
             loads: Arc::new(Semaphore::new(LOADS_AT_ONCE)),
             progress: Arc::clone(progress),
@@ -215,10 +226,10 @@ impl Hub {
         }
         let mut messages = 0;
         let mut failed = None;
+        if worked.iter().all(|one| matches!(one, Ok((Some(_), _)))) {
+            self.owners.share_taken_at = share_taken_at;
+        }
         for one in worked {
-            if !matches!(one, Ok((Some(_), _))) {
-                self.owners.share_taken_at = None;
-            }
             match one {
                 Ok((owner, count)) => {
                     messages += count;
@@ -266,7 +277,10 @@ async fn work(round: Round, begin: Begin) -> Result<(Option<Owner>, u64), HubErr
     let rest_ms = REST_LEASES.saturating_mul(round.engine.settings.lease_ms);
     let rest = Duration::from_millis(u64::try_from(rest_ms).unwrap_or(0));
     let (key, worked) = match begin {
-        Begin::Of(owner) => (owner.key().clone(), run(round, *owner).await),
+        Begin::Of(owner) => {
+            let news = Arc::clone(&round.news);
+            (owner.key().clone(), run(round, *owner, Some(news)).await)
+        }
         Begin::Claim(key) => (key.clone(), claim_and_run(round, key).await),
     };
     match worked {
@@ -297,16 +311,20 @@ async fn claim_and_run(round: Round, key: PartitionKey) -> Result<(Option<Owner>
         }
     };
     match claimed {
-        Some(owner) => run(round, owner).await,
+        // While it loaded, others may have made news.
+        Some(owner) => run(round, owner, None).await,
         None => Ok((None, 0)),
     }
 }
 
 /// Lets an owner work; gives it back, but for one whose partition is lost beside others.
-async fn run(round: Round, mut owner: Owner) -> Result<(Option<Owner>, u64), HubError> {
+async fn run(
+    round: Round,
+    mut owner: Owner,
+    mut news: Option<Arc<News>>,
+) -> Result<(Option<Owner>, u64), HubError> {
     let (mut messages, mut in_vain) = (0, 0);
     let mut turn: Option<Turn<'_>> = None;
-    let mut news = Some(Arc::clone(&round.news));
     loop {
         if *round.stopped.borrow() || *round.due.borrow() {
             return Ok((Some(owner), messages));
@@ -321,10 +339,11 @@ async fn run(round: Round, mut owner: Owner) -> Result<(Option<Owner>, u64), Hub
             turn = Some(Turn::begin(&round.permits).await);
         }
         let step = match round.task {
-            // The news is of the round's begin: good for one step.
             Task::Work => match news.take() {
-                Some(news) => owner.step_after(&news).await,
-                None => owner.step().await,
+                Some(news) if !round.has_worked.load(Ordering::Acquire) => {
+                    owner.step_after(&news).await
+                }
+                Some(_) | None => owner.step().await,
             },
             Task::Seal(day) => owner.seal_until(day).await,
             Task::Hold => Ok(Step::Idle),
@@ -349,6 +368,7 @@ async fn run(round: Round, mut owner: Owner) -> Result<(Option<Owner>, u64), Hub
             // Whoever it waits for works in the same round, or did before it left this much.
             Step::Idle | Step::Waits => return Ok((Some(owner), messages)),
             Step::Worked(count) => {
+                round.has_worked.store(true, Ordering::Release);
                 messages += count;
                 round.progress.fetch_add(count, Ordering::Relaxed);
                 if matches!(round.task, Task::Seal(_)) || (1..round.few).contains(&count) {

@@ -221,8 +221,8 @@ impl Owner {
         self.step_in_log().await
     }
 
-    /// [`Owner::step`] where a moment ago there was neither a pause of the connector nor a handoff
-    /// to this partition, by what was found for all: it is not asked for again.
+    /// [`Owner::step`] where the connector is not paused and nothing is handed to this partition, by
+    /// what was found for all before any of them worked: that is not asked again.
     ///
     /// # Errors
     /// As [`Owner::step`].

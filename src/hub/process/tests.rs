@@ -1,5 +1,6 @@
-//! The end of a round of owners.
+//! Rounds of owners: how they end, and what stops them.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 
 use super::Task;
+use crate::apply::engine::ApplySettings;
 use crate::domain::ids::FeedId;
 use crate::hub::{Hub, HubSettings};
 use crate::log::{Append, Appended, Batch, Extent, IntakeMark, Log, LogError, NewRecord};
@@ -20,12 +22,21 @@ const PARTITIONS: u64 = 8;
 const QUIET: &str = "raw.eleme";
 
 fn message(topic: &str, partition: u32) -> Append {
-    let value = br#"{"bizCode":"MEITUAN","orderViewId":"1","status":10}"#.to_vec();
+    messages(topic, partition, (1..2, 10))
+}
+
+/// Messages that say little more than the numbers of their orders and a status.
+fn messages(topic: &str, partition: u32, (numbers, status): (Range<u32>, u8)) -> Append {
+    let record = |number: u32| {
+        let value =
+            format!(r#"{{"bizCode":"MEITUAN","orderViewId":"{number}","status":{status}}}"#);
+        NewRecord { partition, key: Vec::new(), value: value.into_bytes() }
+    };
     Append {
         topic: topic.into(),
         feed: FeedId::new("orders").unwrap(),
         header_digest: None,
-        records: vec![NewRecord { partition, key: Vec::new(), value }],
+        records: numbers.map(record).collect(),
         received_at: None,
         mark: None,
     }
@@ -117,6 +128,27 @@ async fn a_round_ends_though_some_partitions_never_do() {
         });
         assert_eq!(quiet.unwrap().progress().0, round);
     }
+    hub.close().await.unwrap();
+    std::fs::remove_dir_all(data).unwrap();
+}
+
+/// What is known at a round's begin holds for nobody after the batch of another that has paused
+/// the connector.
+#[tokio::test]
+async fn a_connector_paused_in_a_round_is_paused_for_those_that_have_yet_to_begin() {
+    let data = std::env::temp_dir().join(format!("zhibao-paused-{}", std::process::id()));
+    let mut settings = HubSettings::of_tests(data.clone());
+    settings.apply = ApplySettings { held_window: 10, ..settings.apply };
+    let mut hub = Hub::open(&settings).await.unwrap();
+    hub.owners.at_once = 1;
+    let progress = Arc::new(AtomicU64::new(0));
+    hub.each_owner(Task::Hold, &progress).await.unwrap();
+    for partition in 0..3 {
+        let unknown = (100 * partition..100 * partition + 20, 77);
+        hub.engine.log.append(messages(SPRINGS, partition, unknown)).await.unwrap();
+    }
+    assert_eq!(hub.each_owner(Task::Work, &progress).await.unwrap(), 20);
+    assert_eq!(hub.each_owner(Task::Work, &progress).await.unwrap(), 0);
     hub.close().await.unwrap();
     std::fs::remove_dir_all(data).unwrap();
 }
