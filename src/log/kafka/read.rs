@@ -22,7 +22,7 @@ const WAIT: Duration = Duration::from_millis(50);
 
 /// How long a partition that is being fetched from is taken to end where it did: what comes later
 /// comes by itself, and what this log appends is known.
-const END_KEPT: Duration = Duration::from_secs(1);
+const END_KEPT: Duration = Duration::from_secs(5);
 
 /// How long a batch that has records waits for more that are known to be there.
 const MORE_WITHIN: Duration = Duration::from_millis(20);
