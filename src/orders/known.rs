@@ -1,9 +1,11 @@
 //! The known set: every order of the open days of one partition, 21 bytes each.
 //!
-//! 256 independent tables with open addressing, each a list of pages of one size: a table that is
-//! full grows by one page in place, so that nothing ever doubles, holds two copies of itself, or
-//! leaves holes of other sizes behind. Slots lie in order of their fingerprints, which are keyed
-//! and so spread evenly: a look ends where a greater fingerprint lies, however full the table is.
+//! Independent tables with open addressing, each a list of pages of one size: a table that is full
+//! grows by one page in place, so that nothing ever doubles, holds two copies of itself, or leaves
+//! holes of other sizes behind. Growing moves every entry of the table, so where tables have come to
+//! have many, each is split in two, one after another: an entry costs the same to put among a
+//! hundred million as among a few. Slots lie in order of their fingerprints, which are keyed and so
+//! spread evenly: a look ends where a greater fingerprint lies, however full the table is.
 
 #![expect(
     clippy::as_conversions,
@@ -16,7 +18,10 @@ use std::cmp::Ordering;
 use super::identity::Material;
 
 const TABLE_BITS: u32 = 8;
+/// Tables of a set at least.
 const TABLES: usize = 1 << TABLE_BITS;
+/// Entries of a table on the average before all are split: ten pages, of which half of one is free.
+const SPLIT_AT: usize = 256;
 /// Seven bytes of the fingerprint (the table is the eighth), ordinal, day slot, state, material.
 const ENTRY_BYTES: usize = 21;
 /// Slots of a page: 504 bytes, so that half an allocator's kibibyte holds one.
@@ -47,6 +52,7 @@ pub(super) struct Entry {
 
 /// Orders by fingerprint.
 pub(super) struct KnownSet {
+    /// As many as a power of two; by the lowest bits of the fingerprint.
     tables: Vec<Table>,
     len: usize,
 }
@@ -64,25 +70,13 @@ struct Table {
 }
 
 impl KnownSet {
-    pub(super) fn new() -> Self {
-        let mut tables = Vec::new();
-        tables.resize_with(TABLES, Table::default);
-        Self { tables, len: 0 }
-    }
-
     /// An empty set whose tables need not grow on the way to so many orders: growing page by page
     /// moves each entry again and again.
     pub(super) fn with_room_for(orders: usize) -> Self {
-        let mut set = Self::new();
-        let slots = orders / TABLES * 64 / LOAD_OF_64;
-        let pages = slots / PAGE_SLOTS;
-        if pages > 0 {
-            for table in &mut set.tables {
-                table.pages.resize_with(pages, || Box::new([FREE; PAGE_SLOTS]));
-                table.homes = pages * PAGE_SLOTS - SPILL_SLOTS;
-            }
-        }
-        set
+        let count = orders.div_ceil(SPLIT_AT).next_power_of_two().max(TABLES);
+        let mut tables = Vec::new();
+        tables.resize_with(count, || Table::with_room_for(orders / count));
+        Self { tables, len: 0 }
     }
 
     #[cfg(test)]
@@ -91,14 +85,40 @@ impl KnownSet {
     }
 
     pub(super) fn get(&self, fingerprint: u64) -> Option<Entry> {
-        let table = &self.tables[table_of(fingerprint)];
+        let table = &self.tables[self.table_of(fingerprint)];
         let place = table.find(upper_of(fingerprint)).ok()?;
         Some(unpack(table.slot(place)))
     }
 
     pub(super) fn put(&mut self, fingerprint: u64, entry: Entry) {
-        let is_new = self.tables[table_of(fingerprint)].put(pack(upper_of(fingerprint), entry));
+        let table = self.table_of(fingerprint);
+        let is_new = self.tables[table].put(pack(upper_of(fingerprint), entry));
         self.len += usize::from(is_new);
+        if self.len > self.tables.len() * SPLIT_AT {
+            self.split();
+        }
+    }
+
+    const fn table_of(&self, fingerprint: u64) -> usize {
+        fingerprint as usize % self.tables.len()
+    }
+
+    /// Splits every table by the next bit of the fingerprints.
+    fn split(&mut self) {
+        let bit = self.tables.len().trailing_zeros() - TABLE_BITS;
+        let is_of_second = |slot: &Slot| upper(slot) >> bit & 1 == 1;
+        let mut second = Vec::with_capacity(self.tables.len());
+        for table in &mut self.tables {
+            let whole = std::mem::take(table);
+            let of_second = whole.slots().filter(|slot| is_of_second(slot)).count();
+            let mut other = Table::with_room_for(of_second);
+            *table = Table::with_room_for(whole.used - of_second);
+            for slot in whole.slots() {
+                if is_of_second(slot) { &mut other } else { &mut *table }.put(*slot);
+            }
+            second.push(other);
+        }
+        self.tables.append(&mut second);
     }
 
     /// Forgets every entry that `keep` does not keep, and gives the memory back.
@@ -106,20 +126,49 @@ impl KnownSet {
         self.len = 0;
         for (table, number) in self.tables.iter_mut().zip(0..) {
             let old = std::mem::take(table);
-            let fingerprint = |slot: &Slot| upper(slot) << TABLE_BITS | number;
-            let slots = old.pages.iter().flat_map(|page| page.iter());
-            let is_kept = |slot: &&Slot| is_used(slot) && keep(fingerprint(slot), unpack(slot));
-            slots.filter(is_kept).for_each(|slot| {
+            let lowest = number % TABLES as u64;
+            let fingerprint = |slot: &Slot| upper(slot) << TABLE_BITS | lowest;
+            let is_kept = |slot: &&Slot| keep(fingerprint(slot), unpack(slot));
+            old.slots().filter(is_kept).for_each(|slot| {
                 table.put(*slot);
             });
             self.len += table.used;
+        }
+        while self.tables.len() > TABLES && self.len < self.tables.len() * SPLIT_AT / 4 {
+            self.join();
+        }
+    }
+
+    /// Undoes a split.
+    fn join(&mut self) {
+        let second = self.tables.split_off(self.tables.len() / 2);
+        for (table, other) in self.tables.iter_mut().zip(second) {
+            other.slots().for_each(|slot| {
+                table.put(*slot);
+            });
         }
     }
 }
 
 impl Table {
+    /// An empty table that need not grow on the way to so many entries.
+    fn with_room_for(entries: usize) -> Self {
+        let pages = entries * 64 / LOAD_OF_64 / PAGE_SLOTS;
+        let mut table = Self::default();
+        if pages > 0 {
+            table.pages.resize_with(pages, || Box::new([FREE; PAGE_SLOTS]));
+            table.homes = pages * PAGE_SLOTS - SPILL_SLOTS;
+        }
+        table
+    }
+
     fn len(&self) -> usize {
         self.pages.len() * PAGE_SLOTS
+    }
+
+    /// What it has, in order.
+    fn slots(&self) -> impl Iterator<Item = &Slot> {
+        self.pages.iter().flat_map(|page| page.iter()).filter(|slot| is_used(slot))
     }
 
     fn slot(&self, place: usize) -> &Slot {
@@ -216,10 +265,6 @@ impl Table {
     }
 }
 
-const fn table_of(fingerprint: u64) -> usize {
-    (fingerprint % TABLES as u64) as usize
-}
-
 /// What the table does not say of a fingerprint.
 const fn upper_of(fingerprint: u64) -> u64 {
     fingerprint >> TABLE_BITS
@@ -292,7 +337,7 @@ mod tests {
 
     #[test]
     fn an_entry_takes_about_24_bytes_once_there_are_many() {
-        let mut set = KnownSet::new();
+        let mut set = KnownSet::with_room_for(0);
         let mut key = 1u64;
         for number in 0..1_000_000 {
             key =
@@ -307,7 +352,33 @@ mod tests {
         }
         let slots: usize = set.tables.iter().map(Table::len).sum();
         let bytes_of_100 = slots * ENTRY_BYTES * 100 / set.len();
-        assert!(bytes_of_100 <= 2380, "{bytes_of_100} bytes of 100 entries");
+        assert!(bytes_of_100 <= 2400, "{bytes_of_100} bytes of 100 entries");
+    }
+
+    /// Through several splits, and back when most are forgotten.
+    #[test]
+    fn many_are_found_again_whatever_was_split_or_joined() {
+        let spread = |number: u32| u64::from(number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let mut set = KnownSet::with_room_for(0);
+        for number in 0..600_000 {
+            set.put(spread(number), entry(number));
+        }
+        assert_eq!((set.len(), set.tables.len()), (600_000, 4_096));
+        for number in 0..600_000 {
+            assert_eq!(set.get(spread(number)), Some(entry(number)));
+        }
+        assert_eq!(set.get(spread(600_000)), None);
+        set.retain(|fingerprint, entry| {
+            assert_eq!(fingerprint, spread(entry.ordinal));
+            entry.ordinal.is_multiple_of(20)
+        });
+        assert_eq!((set.len(), set.tables.len()), (30_000, 256));
+        for number in 0..600_000u32 {
+            let kept = number.is_multiple_of(20).then(|| entry(number));
+            assert_eq!(set.get(spread(number)), kept, "{number}");
+        }
+        let entries: usize = set.tables.iter().map(|table| table.slots().count()).sum();
+        assert_eq!(entries, 30_000);
     }
 
     #[test]
@@ -317,14 +388,15 @@ mod tests {
             (0..100_000).for_each(|number| set.put(spread(number), entry(number)));
             set.tables.iter().map(Table::len).sum::<usize>()
         };
-        let (with, without) = (slots(KnownSet::with_room_for(100_000)), slots(KnownSet::new()));
+        let (with, without) =
+            (slots(KnownSet::with_room_for(100_000)), slots(KnownSet::with_room_for(0)));
         assert!(with * 100 <= without * 101, "{with} slots with room, {without} without");
     }
 
     /// Fingerprints that all have their home at one end spill beyond it, and the table grows.
     #[test]
     fn fingerprints_without_spread_are_slow_but_right() {
-        let mut set = KnownSet::new();
+        let mut set = KnownSet::with_room_for(0);
         for number in 0..2_000u32 {
             set.put(u64::MAX - u64::from(number) * TABLES as u64, entry(number));
         }
