@@ -6,36 +6,64 @@ Everything it needs is built and started by `scripts/bench pace`, which calls th
 """
 
 import argparse
+import datetime
 import json
+import shutil
 import subprocess
 import time
 
 import run
 
 PATIENCE_S = 60
+BEFORE_S = 3600
 
 
-def pace(bench, orders_a_second, seconds):
+def before(bench, orders):
+    """Fills the topics with orders of yesterday, whose day stays open; gives how many messages."""
+    folder = bench.folder / "pace-before"
+    shutil.rmtree(folder, ignore_errors=True)
+    yesterday = datetime.date.today() - datetime.timedelta(days=1)
+    command = [bench.asked.zhibao, "generate", "--profile", "bench", "--orders", str(orders)]
+    command += ["--from", yesterday.isoformat(), "--days", "1", "--seed", "7"]
+    subprocess.run([*command, "--out", str(folder)], check=True)
+    database = bench.fresh_database("pace-before")
+    command = bench.hub(bench.hub_data(), database, "replay", str(folder), clock="broker")
+    subprocess.run(command, check=True)
+    bench.sql("postgres", 'drop database "pace-before"')
+    truth = json.loads((folder / "truth.json").read_text(encoding="utf-8"))
+    shutil.rmtree(folder)
+    return truth["messages"]["received"]
+
+
+def pace(bench, number, orders_a_second, seconds):
     """Measures one pace; gives what the load said and what the hub used."""
-    bench.prefix = f"pace-{bench.run}-{orders_a_second}."
+    # Topics of its own: the same pace may be asked for twice.
+    bench.prefix = f"pace-{bench.run}-{number}-{orders_a_second}."
     database = bench.fresh_database("zhibao-pace")
     # Makes schema and topics; there is nothing to publish yet.
     quiet = {"check": True, "stdout": subprocess.DEVNULL}
     subprocess.run(bench.hub(bench.hub_data(), database, "publish", clock="broker"), **quiet)
+    waiting = before(bench, bench.asked.before) if bench.asked.before else 0
     out = bench.folder / "pace.json"
     load = [bench.asked.contenders, "pace", bench.brokers, bench.prefix, database]
     load += [str(orders_a_second), str(seconds), str(out)]
 
     def is_done(process):
         """The hub has its partitions, then the load has come through."""
-        sql = "select count(*) from position where owner is null"
-        began = time.monotonic()
+        sql = "select count(*) filter (where owner is null), sum(next_offset) from position"
+        began, patience_s = time.monotonic(), BEFORE_S if waiting else PATIENCE_S
         with bench.asking("zhibao-pace") as ask:
-            while ask(sql) != ["0"]:
+            while True:
+                ownerless, applied = map(int, ask(sql))
                 if process.poll() is not None:
                     return
-                if time.monotonic() - began > PATIENCE_S:
-                    raise SystemExit(f"zhibao: partitions without owner after {PATIENCE_S} s")
+                if ownerless == 0 and applied >= waiting:
+                    break
+                if time.monotonic() - began > patience_s:
+                    raise SystemExit(
+                        f"zhibao: after {patience_s} s expected 0 partitions without owner and"
+                        f" {waiting} messages applied, found {ownerless} and {applied}"
+                    )
                 time.sleep(run.LOOK_S)
         subprocess.run(load, check=True)
 
@@ -47,9 +75,13 @@ def pace(bench, orders_a_second, seconds):
     subprocess.run(command, **quiet)
     counts = json.loads((export / "export.json").read_text(encoding="utf-8"))["counts"]
     counted = sum(run.cells_of(counts).values())
-    if counted != orders_a_second * seconds:
-        raise SystemExit(f"pace: expected {orders_a_second * seconds} orders, found {counted}")
+    expected = orders_a_second * seconds + bench.asked.before
+    if counted != expected:
+        raise SystemExit(f"pace: expected {expected} orders, found {counted}")
     said = json.loads(out.read_text(encoding="utf-8"))
+    if bench.asked.before:
+        disk = run.hub_bytes(bench, "zhibao-pace") / counted
+        print(f"{counted:,} orders, {disk:.1f} bytes an order on disk", flush=True)
     return said | {"cpu": used.cpu, "peak": used.peak, "ran": used.seconds}
 
 
@@ -69,11 +101,12 @@ def main():
     parser.add_argument("--zhibao", required=True, help="the hub's program")
     parser.add_argument("--contenders", required=True, help="the program of benches/contenders")
     parser.add_argument("--seconds", type=int, required=True)
+    parser.add_argument("--before", type=int, default=0, help="orders that are open before it")
     parser.add_argument("paces", type=int, nargs="+", help="orders a second")
     asked = parser.parse_args()
     bench = run.Bench(asked)
-    for orders_a_second in asked.paces:
-        print(line(pace(bench, orders_a_second, asked.seconds)), flush=True)
+    for number, orders_a_second in enumerate(asked.paces):
+        print(line(pace(bench, number, orders_a_second, asked.seconds)), flush=True)
 
 
 if __name__ == "__main__":

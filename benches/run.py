@@ -260,7 +260,7 @@ def kafka_streams(bench):
     shutil.rmtree(state, ignore_errors=True)
     out = bench.folder / "kafka-streams.csv"
     truth = cells_of(bench.truth()["counts"])
-    command = ["java", "-Xms1g", "-Xmx2g", "-XX:+UseG1GC", f"-Dzhibao.orders={sum(truth.values())}"]
+    command = ["java", "-Xms2g", "-Xmx6g", "-XX:+UseG1GC", f"-Dzhibao.orders={sum(truth.values())}"]
     command += ["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", bench.asked.kafka_streams]
     command += ["zhibao.bench.Main", bench.brokers, bench.topics, f"bench-streams-{bench.run}"]
     command += [str(state), str(out), str(PARTITIONS), "2"]
@@ -308,14 +308,19 @@ def zhibao(bench):
     )
     with open(out / "export.json", encoding="utf-8") as file:
         check("zhibao", cells_of(truth["counts"]), cells_of(json.load(file)["counts"]))
-    sql = "select coalesce(sum(pg_total_relation_size(c.oid)), 0) from pg_class c"
-    sql += " where relkind = 'r' and relnamespace = 'public'::regnamespace"
-    return run, {"disk": int(bench.sql("zhibao", sql)[0][0])}
+    return run, {"disk": hub_bytes(bench, "zhibao")}
 
 
 def misplaced(bench):
     with bench.every_key_wrong():
         return zhibao(bench)
+
+
+def hub_bytes(bench, database):
+    """Bytes of all tables of the hub with their indexes."""
+    sql = "select coalesce(sum(pg_total_relation_size(c.oid)), 0) from pg_class c"
+    sql += " where relkind = 'r' and relnamespace = 'public'::regnamespace"
+    return int(bench.sql(database, sql)[0][0])
 
 
 def size(bench, database, *tables):
