@@ -134,8 +134,8 @@ impl Hub {
             let found = u32::try_from(extents.len()).unwrap_or(u32::MAX);
             if let Some(to) = growing_to {
                 tracing::warn!(
-                    "topic {topic}: is being grown to {to} partitions, and nothing of it is applied \
-                     meanwhile; where no `zhibao topic grow` runs any more, run it again"
+                    "topic {topic}: is being grown to {to} partitions, and nothing of it is \
+                     applied meanwhile; where no `zhibao topic grow` runs any more, run it again"
                 );
             }
             let expected = growing_to.unwrap_or(partitions);

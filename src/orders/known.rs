@@ -2,8 +2,8 @@
 //!
 //! Independent tables with open addressing, each a list of pages of one size: a table that is full
 //! grows by one page in place, so that nothing ever doubles, holds two copies of itself, or leaves
-//! holes of other sizes behind. Growing moves every entry of the table, so where tables have come to
-//! have many, each is split in two, one after another: an entry costs the same to put among a
+//! holes of other sizes behind. Growing moves every entry of the table, so where tables have come
+//! to have many, each is split in two, one after another: an entry costs the same to put among a
 //! hundred million as among a few. Slots lie in order of their fingerprints, which are keyed and so
 //! spread evenly: a look ends where a greater fingerprint lies, however full the table is.
 
