@@ -35,6 +35,13 @@ PLATFORMS = (
 PARTITIONS = 12
 LOOK_S = 0.05
 PATIENCE_S = 4 * 3600
+# Positions that are applied, and what waits to be published or to be drained.
+APPLIED_AND_BEHIND = (
+    "select (select coalesce(sum(next_offset), 0) from position),"
+    " (select count(*) from segment s left join publish_cursor c using (topic, partition)"
+    " where s.kind in ('base', 'delta') and s.batch_last > coalesce(c.batch, 0))"
+    " + (select count(*) from handoff)"
+)
 
 
 class Bench:
@@ -283,18 +290,12 @@ def zhibao(bench):
 
     def is_done(process):
         """Everything is applied, and `events.orders` has caught up."""
-        sql = (
-            "select (select coalesce(sum(next_offset), 0) from position),"
-            " (select count(*) from segment s left join publish_cursor c using (topic, partition)"
-            " where s.kind in ('base', 'delta') and s.batch_last > coalesce(c.batch, 0))"
-            " + (select count(*) from handoff)"
-        )
         began = time.monotonic()
         with bench.asking("zhibao") as ask:
             while time.monotonic() - began < PATIENCE_S:
                 if process.poll() is not None:
                     return
-                applied, behind = map(int, ask(sql))
+                applied, behind = map(int, ask(APPLIED_AND_BEHIND))
                 if applied >= truth["messages"]["received"] and behind == 0:
                     return
                 time.sleep(LOOK_S)

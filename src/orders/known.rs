@@ -142,6 +142,7 @@ impl KnownSet {
     /// Undoes a split.
     fn join(&mut self) {
         let second = self.tables.split_off(self.tables.len() / 2);
+        self.tables.shrink_to_fit();
         for (table, other) in self.tables.iter_mut().zip(second) {
             other.slots().for_each(|slot| {
                 table.put(*slot);
@@ -151,7 +152,7 @@ impl KnownSet {
 }
 
 impl Table {
-    /// An empty table that need not grow on the way to so many entries.
+    /// An empty table that grows by a page at most on the way to so many entries.
     fn with_room_for(entries: usize) -> Self {
         let pages = entries * 64 / LOAD_OF_64 / PAGE_SLOTS;
         let mut table = Self::default();
@@ -318,7 +319,7 @@ mod tests {
         #[test]
         fn it_remembers_what_a_map_remembers(
             steps in proptest::collection::vec((0u64..400, any::<u32>()), 0..1500), gone in 0u8..5,
-            room in 0usize..40_000
+            room in 0usize..400_000
         ) {
             let spread = |key: u64| key.wrapping_mul(0x9E37_79B9_7F4A_7C15);
             let (mut set, mut map) = (KnownSet::with_room_for(room), HashMap::new());
