@@ -185,10 +185,12 @@ impl Hub {
     }
 
     async fn each_owner(&mut self, task: Task, progress: &Arc<AtomicU64>) -> Result<u64, HubError> {
-        let claims = match self.owners.is_shared {
-            true if self.is_share_known() => Vec::new(),
-            true => self.take_share().await?,
-            false => self.missing().await?,
+        let claims = if !self.owners.is_shared {
+            self.missing().await?
+        } else if self.is_share_known() {
+            Vec::new()
+        } else {
+            self.take_share().await?
         };
         // Until every partition has its owner back.
         let share_taken_at = self.owners.share_taken_at.take();

@@ -127,9 +127,9 @@ impl Owner {
         let mut flood = self.flood.clone();
         // The same bytes as a held message are a duplicate, whatever their reason.
         let is_held = |index: usize| fates.get(index) == Some(&Fate::Held);
-        let is_held = held.iter().filter(|(index, _)| is_held(*index));
-        let reasons = is_held.map(|(index, reason)| (*index, reason));
-        let verdict = flood.add(fates.len(), reasons, &self.engine.settings);
+        let new = held.iter().filter(|(index, _)| is_held(*index));
+        let new = new.map(|(index, reason)| (*index, reason));
+        let verdict = flood.add(fates.len(), new, &self.engine.settings);
         for code in verdict.known {
             pauses::know(tx, &self.connector, code).await?;
         }
