@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use super::columns::{Columns, RawMessage};
 use super::effects::{CountCell, Effects, Fate, Incoming};
-use super::known::{Entry, mark};
+use super::known::{Entry, FETCH, mark};
 use super::order::{Order, Place, Standing, Verdict};
 use super::shard::Shard;
 use crate::domain::event::{OrderEvent, OrderKind};
@@ -44,14 +44,17 @@ pub struct Context<'a> {
 #[must_use]
 pub fn probably_needed(shard: &Shard, incoming: &[Incoming]) -> Vec<(Day, u32)> {
     let mut needed = Vec::new();
-    for item in incoming {
-        let print = shard.print_of(&item.event.order_id);
-        let Some(entry) = shard.known.get(print) else { continue };
-        if entry.state & (mark::EARLY | mark::AMENDED) == 0
-            && !is_fast(shard, &entry, &item.event)
-            && let Some(day) = shard.day_of(entry.slot)
-        {
-            needed.push((day, entry.ordinal));
+    let print_of = |item: &Incoming| shard.print_of(&item.event.order_id);
+    for items in incoming.chunks(FETCH) {
+        shard.known.fetch(items.iter().map(print_of));
+        for item in items {
+            let Some(entry) = shard.known.get(print_of(item)) else { continue };
+            if entry.state & (mark::EARLY | mark::AMENDED) == 0
+                && !is_fast(shard, &entry, &item.event)
+                && let Some(day) = shard.day_of(entry.slot)
+            {
+                needed.push((day, entry.ordinal));
+            }
         }
     }
     needed.sort_unstable();

@@ -284,9 +284,7 @@ impl Shard {
         for fingerprint in effects.matched {
             self.forget_early(fingerprint);
         }
-        for (fingerprint, entry) in effects.entries {
-            self.known.put(fingerprint, entry);
-        }
+        self.known.put_all(&effects.entries.into_iter().collect::<Vec<_>>());
         for (fingerprint, order) in &effects.amended {
             self.amended.insert(*fingerprint, PackedOrder::of(order));
         }
